@@ -1,0 +1,75 @@
+# `make demo` and `make test` need only python3 (3.11 or later) and make: .venv is made when there is none, and is
+# brought up to date when pyproject.toml changes. The demo installs the base package; everything else installs `dev`.
+
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-input
+WORKERS ?= 2
+
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help demo test check format-check format lint types layers bench light results clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+demo: $(VENV)/.base-installed ## forge a photograph, scan it and its original, write a report (base install, no torch)
+	$(BIN)/python examples/demo.py $(ARGS)
+
+test: $(VENV)/.dev-installed ## all tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+check: format-check lint types layers test ## format, lint, types, layers, tests
+
+format-check: $(VENV)/.dev-installed
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.dev-installed ## rewrite every file in the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(VENV)/.dev-installed ## ruff
+	$(BIN)/ruff check .
+
+types: $(VENV)/.dev-installed ## mypy, strict
+	$(BIN)/mypy
+
+layers: $(VENV)/.dev-installed ## the layer table of ARCHITECTURE.md
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev-installed ## photographs per second of a folder scan against the bound of this machine
+	$(BIN)/python benchmarks/scan_throughput.py $(ARGS)
+
+LIGHT := .venv-light
+light: $(VENV)/.base-installed ## the base package alone, installed as a wheel in a new environment, scans without torch
+	rm -rf $(LIGHT) out/light && $(PYTHON) -m venv $(LIGHT) && mkdir -p out/light
+	$(LIGHT)/bin/python -m pip install --quiet --quiet --disable-pip-version-check --no-input .
+	@! $(LIGHT)/bin/python -c "import torch" 2>/dev/null || { echo "torch came with the base package" >&2; exit 1; }
+	$(BIN)/python -c "from skimage import data, io; io.imsave('out/light/astronaut.png', data.astronaut())"
+	cd out/light && ../../$(LIGHT)/bin/forgesight scan astronaut.png --out report $(ARGS)
+	rm -rf $(LIGHT)
+
+RESULTS := out/results
+FACES ?= ../shared/faces
+results: $(VENV)/.dev-installed ## forge the test identities of FACES, judge the shipped detector, write docs/results/default.md
+	$(BIN)/forgesight forge $(FACES) --out $(RESULTS)/set --split test --seed 1
+	$(BIN)/forgesight evaluate $(RESULTS)/set/manifest.parquet --out $(RESULTS)/default --page docs/results/default.md $(ARGS)
+
+clean: ## remove .venv and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "forgesight needs Python 3.11 or later: install it, or say make PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(VENV)/.base-installed: pyproject.toml | $(BIN)/python
+	@echo "installing forgesight[demo] into $(VENV) ..."
+	$(PIP) --editable ".[demo]"
+	@touch $@
+
+$(VENV)/.dev-installed: pyproject.toml | $(BIN)/python
+	@echo "installing forgesight[dev] into $(VENV), torch included: some minutes ..."
+	$(PIP) --editable ".[dev]"
+	@touch $@ $(VENV)/.base-installed

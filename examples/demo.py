@@ -1,0 +1,131 @@
+"""The main job, start to end: take a photograph, forge it, scan both, and say where the report is.
+
+Run by ``make demo`` on the base install. Needs no download: the photograph (NASA's portrait of the astronaut Eileen
+Collins, public domain) comes inside scikit-image. Where ``../shared/faces`` exists, some of its test photographs are
+scanned too. Ends with 1 if a forged copy does not score above its original.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from skimage import data
+
+import forgesight
+from forgesight.data import manifest
+from forgesight.data.sources import faces
+from forgesight.forge.lab import METHODS
+from forgesight.media import image
+from forgesight.types import Sample
+
+HOUSE = Path(__file__).resolve().parents[1]
+SHARED = HOUSE.parent / "shared" / "faces"
+SHOWN_PER_SOURCE = 2  # forged, scanned and reported: sources that allow figures
+COUNTED_PER_SOURCE = 8  # scanned and counted, with no report: the others
+
+Result = dict[str, Any]  # one line of results.jsonl
+
+
+def main() -> int:
+    """Run the demo; the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=HOUSE / "out" / "demo", help="where everything is written")
+    parser.add_argument("--detector", default="default", help="a name of the zoo or a folder")
+    options = parser.parse_args()
+    out, detector = options.out, options.detector
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+
+    photo = out / "astronaut.png"
+    photo.write_bytes(image.encode(data.astronaut(), "png"))
+    methods = [name for name, method in METHODS.items() if not method.needs_donor]  # only one person is here
+    samples = forge(photo, out / "forged", methods)
+    results = scan(samples, out / "report", detector)
+    failed = report_failures(samples, results)
+    if SHARED.is_dir():
+        scan_shared(out / "shared", detector)
+    else:
+        print(f"\n{SHARED} is not on this machine: nothing more to scan")
+    print(f"\nreport: {out / 'report' / 'report.html'}")
+    return 1 if failed else 0
+
+
+def forge(source: Path, out: Path, methods: Sequence[str], limit: int | None = None) -> list[Sample]:
+    """Forge photographs by the command; the originals and forgeries it wrote, all through one encoder."""
+    options = [part for name in methods for part in ("--method", name)]
+    if limit is not None:
+        options += ["--limit", str(limit)]
+    command("forge", str(source), "--out", str(out), *options)
+    return manifest.read(next(out.glob("manifest.*")))
+
+
+def scan(samples: Sequence[Sample], out: Path, detector: str) -> list[Result]:
+    """Scan photographs by the command, print a verdict for each face; the results in the order of ``samples``."""
+    folders = dict.fromkeys(str(sample.path.parent) for sample in samples)
+    command("scan", *folders, "--out", str(out), "--detector", detector, "--quiet")
+    lines = (out / "results.jsonl").read_text(encoding="utf-8").splitlines()
+    found = {Path(line["path"]).resolve(): line for line in map(json.loads, lines)}
+    results = [found[sample.path.resolve()] for sample in samples]
+    for sample, result in zip(samples, results, strict=True):
+        for number, face in enumerate(result["faces"], 1):
+            score = "     " if face["score"] is None else f"{face['score']:.3f}"
+            verdict = face["verdict"] or face["status"]
+            print(f"  {sample.path.name:28} {sample.method:10} face {number}: {score} {verdict}")
+        if not result["faces"]:
+            print(f"  {sample.path.name:28} {sample.method:10} {result['status']}")
+    return results
+
+
+def report_failures(samples: Sequence[Sample], results: Sequence[Result]) -> bool:
+    """Whether a forged copy of the one photograph does not score above it; says which."""
+    scores = {sample.method: result["score"] for sample, result in zip(samples, results, strict=True)}
+    original = scores.pop("real")
+    failed = False
+    for method, score in scores.items():
+        if original is None or score is None or score <= original:
+            print(f"FAILED: {method} scores {score}, its original {original}", file=sys.stderr)
+            failed = True
+        else:
+            print(f"  {method} scores {score:.3f}, its original {original:.3f}")
+    return failed
+
+
+def scan_shared(out: Path, detector: str) -> None:
+    """Test photographs: of sources whose people agreed, forged copies and a report; of the others, counts only."""
+    samples = [sample for sample in faces.read(SHARED) if sample.split == "test"]
+    ready = forgesight.load(detector)
+    for source, rule in faces.RULES.items():
+        own = [sample for sample in samples if sample.dataset == source]
+        if rule.figures_allowed:
+            originals = out / source / "originals.csv"
+            originals.parent.mkdir(parents=True)
+            manifest.write(own[:SHOWN_PER_SOURCE], originals)
+            forged = forge(originals, out / source / "forged", list(METHODS))
+            scan(forged, out / source / "report", detector)
+            print(f"report: {out / source / 'report' / 'report.html'}  ({rule.citation})")
+        else:
+            reports = [forgesight.scan(sample.path, ready) for sample in own[:COUNTED_PER_SOURCE]]
+            verdicts = Counter(str(report.verdict or report.status) for report in reports)
+            print(f"\n{source}: {len(reports)} real photographs: {dict(verdicts)}")
+
+
+def command(*arguments: str) -> None:
+    """Run one ``forgesight`` command, the script that was installed beside this interpreter."""
+    shown = [os.path.relpath(argument) if os.path.isabs(argument) else argument for argument in arguments]
+    print(f"\n$ forgesight {' '.join(shown)}", flush=True)
+    script = Path(sys.executable).with_name("forgesight")
+    if code := subprocess.run([script, *arguments], check=False).returncode:
+        sys.exit(code)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,295 @@
+"""The door for people who type: parse, call one function, show what came back.
+
+Nothing is decided here that a caller of the library would miss. Every import that costs time is inside the command that
+needs it, so that ``forgesight --help`` answers at once and a scan never loads what only training needs.
+
+Exit codes: 0 done; 1 it could not be done (one line on stderr says why and what to do); 2 wrong usage; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from forgesight import __version__
+from forgesight.cli import show
+from forgesight.cli.doors import Doors, ForgeDoors
+
+_STYLE: dict[str, Any] = {
+    "no_args_is_help": True,
+    "rich_markup_mode": None,  # plain text: quicker, and the same in a pipe
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
+app = typer.Typer(
+    cls=Doors,
+    help="Find and locate face forgeries that the detector has never seen.",
+    epilog="Example: forgesight scan photo.jpg holiday/ --out report",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    **_STYLE,
+)
+forge_app = typer.Typer(cls=ForgeDoors, **_STYLE)
+app.add_typer(
+    forge_app,
+    name="forge",
+    help="Make forgeries with exact masks.",
+    epilog="Example: forgesight forge photos/ --out forged --method inpaint",
+)
+
+DetectorOption = Annotated[
+    str,
+    typer.Option("--detector", "-d", metavar="NAME|FOLDER", help="A name of the zoo, a run folder or an exported one."),
+]
+WorkersOption = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Processes that find faces; by the number of cores if left out.")
+]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"forgesight {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and leave.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Hold the options that stand before a command."""
+
+
+@app.command(epilog="Example: forgesight scan photo.jpg holiday/ --out report", no_args_is_help=True)
+def scan(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH", exists=True, readable=False, help="Photographs and folders of them."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Folder for the report.")],
+    detector: DetectorOption = "default",
+    workers: WorkersOption = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")] = False,
+) -> None:
+    """Find, score and locate every face; write a report.
+
+    OUT/report.html is for reading, OUT/results.jsonl for programs (one object per file), OUT/overlays/ holds the maps.
+    A scan that was stopped goes on where it was when the same command is typed again.
+    """
+    _check_detector(detector)
+    from forgesight.scanning.folder import scan_paths
+
+    summary = scan_paths(
+        paths, out, detector, workers=workers, progress=not quiet, command=["forgesight", *sys.argv[1:]]
+    )
+    if not quiet:
+        show.scan_summary(summary)
+
+
+@forge_app.command("make", epilog="Example: forgesight forge photos/ --out forged --method selfblend")
+def forge_make(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SOURCE",
+            exists=True,
+            help="A photograph, a folder of them, a folder with faces.csv or real/, a manifest.",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Folder for images, masks and manifest.")
+    ],
+    method: Annotated[
+        list[str] | None,
+        typer.Option("--method", "-m", metavar="NAME", help="A manipulation; repeatable; all if left out."),
+    ] = None,
+    split: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only samples of this split; repeatable.")
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed gives the same bytes.")] = 0,
+    limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="At most so many photographs.")] = None,
+    encoding: Annotated[
+        str, typer.Option(metavar="KIND", help="jpeg:QUALITY, webp:QUALITY or png; real and forged alike.")
+    ] = "jpeg:95",
+    workers: WorkersOption = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Write photographs and their forgeries, with masks and a manifest.
+
+    Real and forged go through one encoder. Each forgery has its gray-scale mask and its binary region beside it.
+    `make` may be left out: `forgesight forge SOURCE ...` does the same.
+    """
+    from forgesight.forge.folder import forge_folder
+    from forgesight.forge.lab import METHODS
+    from forgesight.media import image
+
+    for name in method or ():
+        _check_choice(name, METHODS, "--method", "see `forgesight forge list`")
+    for name in split or ():
+        _check_choice(name, ("train", "val", "test"), "--split")
+    try:
+        image.suffix(encoding)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--encoding") from error
+    manifest = forge_folder(
+        source,
+        out,
+        method or (),
+        splits=split or None,
+        seed=seed,
+        limit=limit,
+        encoding=encoding,
+        workers=workers,
+        progress=not quiet,
+    )
+    typer.echo(f"manifest: {manifest}")
+
+
+@forge_app.command("list", epilog="Example: forgesight forge list")
+def forge_list() -> None:
+    """List the manipulations."""
+    from forgesight.forge.lab import METHODS
+
+    rows = [("method", "family", "needs a donor", "keeps identity", "what it does")]
+    for name, method in METHODS.items():
+        rows.append(
+            (name, method.family, show.yes(method.needs_donor), show.yes(method.keeps_identity), method.summary)
+        )
+    show.columns(rows)
+
+
+@app.command(epilog="Example: forgesight train recipes/default-cpu.toml --set optim.epochs=5")
+def train(
+    recipe: Annotated[
+        Path, typer.Argument(metavar="RECIPE", exists=True, dir_okay=False, help="A TOML file; see recipes/.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Run folder; runs/NAME of the recipe if left out.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="A.B=C", help="Change one value of the recipe; repeatable.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the run folder.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Train a detector from a recipe into a run folder. Needs the extra `train`."""
+    from forgesight.training.run import train as run_training
+
+    run = run_training(recipe, out, overrides or (), resume=resume, progress=not quiet)
+    typer.echo(f"run folder: {run}")
+
+
+@app.command(epilog="Example: forgesight export runs/mine detectors/mine")
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", exists=True, file_okay=False, help="A run folder.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for model.onnx and card.json.")],
+) -> None:
+    """Turn a run folder into ONNX and a card. Needs the extra `train`."""
+    from forgesight.detectors.export import export_run
+
+    typer.echo(f"exported: {export_run(run, out)}")
+
+
+@app.command(epilog="Example: forgesight evaluate forged/manifest.parquet --out scores --page page.md")
+def evaluate(
+    manifest: Annotated[
+        Path,
+        typer.Argument(metavar="MANIFEST", exists=True, dir_okay=False, help="Parquet or CSV, a row per photograph."),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Folder for scores and table.")
+    ],
+    detector: DetectorOption = "default",
+    split: Annotated[str, typer.Option(metavar="NAME", help="train, val, test or all.")] = "test",
+    page: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as a page of Markdown.")] = None,
+    left_out: Annotated[
+        list[str] | None,
+        typer.Option(metavar="METHOD=DETECTOR", help="A detector trained without a method, judged on it; repeatable."),
+    ] = None,
+    trained_on: Annotated[
+        list[str] | None,
+        typer.Option(metavar="METHOD", help="A method the detector has seen; repeatable; all if left out."),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the bootstrap.")] = 0,
+    workers: WorkersOption = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Measure a detector on a manifest: one tidy table with intervals.
+
+    OUT/table.csv has a row for each number of each method and source; OUT/scores.parquet a row for each photograph.
+    """
+    _check_detector(detector)
+    _check_choice(split, ("train", "val", "test", "all"), "--split")
+    others = dict(_pair(text) for text in left_out or ())
+    from forgesight.evaluation.run import evaluate as run_evaluation
+
+    table = run_evaluation(
+        manifest,
+        detector,
+        out,
+        split=split,
+        seed=seed,
+        workers=workers,
+        progress=not quiet,
+        command=["forgesight", *sys.argv[1:]],
+        page=page,
+        left_out=others,
+        trained_on=trained_on or None,
+    )
+    show.auc_by_method(table.with_suffix(".csv"))
+    typer.echo(f"table: {table.with_suffix('.csv')}" + (f"; page: {page}" if page else ""))
+
+
+@app.command(epilog="Examples: forgesight detectors; forgesight detectors default")
+def detectors(
+    name: Annotated[str | None, typer.Argument(metavar="NAME|FOLDER", help="Show this card in full.")] = None,
+) -> None:
+    """List the detectors at hand, or show one card in full."""
+    from forgesight.detectors import cards, zoo
+
+    if name is None:
+        rows = [("name", "what it is", "weights", "crop", "map", "fake above", "licence")]
+        show.columns(rows + [show.card_row(known, zoo.card(known)) for known in zoo.names()])
+        return
+    if not Path(name).is_dir():
+        _check_choice(name, zoo.names(), "NAME|FOLDER", "or name a folder with a card.json")
+    show.columns(list(show.flat(asdict(cards.read(Path(name)) if Path(name).is_dir() else zoo.card(name)))))
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app(prog_name="forgesight")
+
+
+def _check_choice(value: str, known: Iterable[str], option: str, mend: str = "") -> None:
+    known = list(known)
+    if value not in known:
+        guess = get_close_matches(value, known, 1)
+        hint = f"did you mean {guess[0]!r}?" if guess else f"known: {', '.join(known)}"
+        raise typer.BadParameter("; ".join(filter(None, (f"no {value!r}; {hint}", mend))), param_hint=option)
+
+
+def _check_detector(name: str, option: str = "--detector") -> None:
+    from forgesight.detectors import zoo
+
+    if Path(name).is_dir():
+        return
+    if name in zoo.ARCHITECTURES:
+        raise typer.BadParameter(
+            f"{name!r} is an architecture without weights; train it and name its run folder", param_hint=option
+        )
+    _check_choice(name, zoo.SHIPPED, option, "or name a run folder or an exported one")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    method, separator, detector = text.partition("=")
+    if not (separator and method and detector):
+        raise typer.BadParameter(f"{text!r} is not of the form METHOD=DETECTOR", param_hint="--left-out")
+    _check_detector(detector, "--left-out")
+    return method, detector

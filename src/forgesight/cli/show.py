@@ -1,0 +1,78 @@
+"""What commands print: plain columns, the same on a terminal and in a pipe."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from forgesight.scanning.folder import Summary
+    from forgesight.types import Card
+
+_LISTED_FILES = 20  # up to so many files, the summary of a scan has a line for each face
+
+
+def scan_summary(summary: Summary) -> None:
+    """A line for each face where there are few files, the counts, and where the report is."""
+    if 0 < summary.files <= _LISTED_FILES:
+        lines = (summary.out / "results.jsonl").read_text(encoding="utf-8").split("\n")
+        columns([row for line in lines if line for row in _face_rows(json.loads(line))])
+    counts = ", ".join(f"{count} {status}" for status, count in summary.statuses.items()) or "nothing to scan"
+    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in summary.verdicts.items()) or "none"
+    kept = f"; {summary.resumed} kept from an earlier scan" if summary.resumed else ""
+    typer.echo(f"files: {counts}; verdicts: {verdicts}; {summary.time_s:.1f} s{kept}")
+    typer.echo(f"report: {summary.out / 'report.html'}")
+
+
+def _face_rows(result: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    path = "".join(c if c.isprintable() else "?" for c in result["path"])  # a file's name must not steer a terminal
+    for number, face in enumerate(result["faces"], 1):
+        score = "" if face["score"] is None else f"{face['score']:.3f}"
+        yield path, f"face {number}", score, face["verdict"] or face["status"]
+    if not result["faces"]:
+        yield path, "", "", result["status"]
+
+
+def auc_by_method(table: Path) -> None:
+    """The AUC of each method and of all together, from a table of ``forgesight evaluate``."""
+    with table.open(newline="", encoding="utf-8") as file:
+        found = [row for row in csv.DictReader(file) if row["metric"] == "auc" and row["slice"] in ("method", "all")]
+    rows = [("method", "AUC", "95 %", "real", "fake", "without a score")]
+    for row in found:
+        value, low, high = (f"{float(row[name]):.3f}" if row[name] else "-" for name in ("value", "low", "high"))
+        rows.append((row["method"] or "all", value, f"{low}-{high}", row["n_real"], row["n_fake"], row["n_failed"]))
+    columns(rows)
+
+
+def yes(value: bool) -> str:
+    """A flag in a table."""
+    return "yes" if value else "no"
+
+
+def columns(rows: Sequence[Sequence[str]]) -> None:
+    """Rows as aligned text, the same on a terminal and in a pipe."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def card_row(name: str, card: Card) -> tuple[str, ...]:
+    """A card as a row of the list of detectors."""
+    threshold = f"{card.calibration.fake_above:.3f}" if card.calibration else "uncalibrated"
+    weights = card.weights[:12] if card.weights else "none"
+    licence = card.licence or "not stated"
+    return name, card.name, weights, f"{card.crop.size_px} px", yes(card.has_map), threshold, licence
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """A nested card as dotted names and texts."""
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, "-" if value in (None, "", {}) else str(value)

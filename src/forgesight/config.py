@@ -1,0 +1,76 @@
+"""Recipes: one TOML file plus ``--set a.b=c`` becomes a frozen, validated model. An unknown key is an error.
+
+This module reads and checks. What a recipe may contain is declared by the pydantic model its verb hands in.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from forgesight.types import RecipeError
+
+
+class Recipe(BaseModel):
+    """A section of a recipe: frozen, and strict about keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+R = TypeVar("R", bound=Recipe)
+
+
+def load(path: Path, model: type[R], overrides: Sequence[str] = ()) -> R:
+    """Read a recipe file, apply ``a.b=c`` overrides (TOML values), validate.
+
+    Raises:
+        RecipeError: the file or an override cannot be read, a key is unknown, or a value does not fit.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"cannot read recipe {path}: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"recipe {path} is not valid TOML: {error}") from error
+    for override in overrides:
+        _apply(data, override)
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise RecipeError(f"recipe {path}: " + "; ".join(_explain(e, model) for e in error.errors())) from error
+
+
+def _apply(data: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key.strip():
+        raise RecipeError(f"override {override!r} is not of the form a.b=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text  # an unquoted word is a string: --set data.split=val
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        data = data.setdefault(section, {})
+        if not isinstance(data, dict):
+            raise RecipeError(f"override {override!r}: {section!r} is a value, not a section")
+    data[last] = value
+
+
+def _explain(error: Any, model: type[Recipe]) -> str:
+    location = [str(part) for part in error["loc"]]
+    if error["type"] != "extra_forbidden":
+        return f"{'.'.join(location)}: {error['msg']}"
+    known: list[str] = []
+    fields = model.model_fields
+    for part in location[:-1]:
+        annotation = fields[part].annotation if part in fields else None
+        fields = getattr(annotation, "model_fields", {})
+    known = sorted(fields)
+    guess = get_close_matches(location[-1], known, 1)
+    hint = f"did you mean {guess[0]!r}?" if guess else f"known keys: {', '.join(known)}"
+    return f"unknown key {'.'.join(location)!r}; {hint}"

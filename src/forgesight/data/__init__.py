@@ -1,0 +1,1 @@
+"""Samples: the manifest, splits that share no person, and readers for folders of photographs."""

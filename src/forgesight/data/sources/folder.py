@@ -1,0 +1,68 @@
+"""Reader for the plainest data set there is: a folder with ``real/``, ``fake/`` and, if known, ``masks/``.
+
+``fake/METHOD/photo.jpg`` names its method; ``fake/photo.jpg`` does not. The mask of ``fake/a/b.jpg`` is
+``masks/a/b.png`` X a forgery and its original never part when splits are assigned.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from forgesight.data.manifest import UNNAMED_METHOD
+from forgesight.types import REAL_METHOD, ManifestError, Sample
+
+PHOTOGRAPHS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif"})
+LOSSLESS = (".png", ".tif", ".tiff", ".bmp")
+
+
+def read(folder: Path) -> list[Sample]:
+    """The samples below ``folder``, sorted by path, all in the split ``train`` (see ``data.splits.assign``).
+
+    ``dataset`` is the folder's own name.
+
+    Raises:
+        ManifestError: there is neither ``real/`` nor ``fake/``, both hold no photograph, or a mask is
+            ambiguous or lossy.
+    """
+    folder = Path(folder)
+    real, fake = folder / "real", folder / "fake"
+    if not real.is_dir() and not fake.is_dir():
+        raise ManifestError(f"{folder} has neither a folder real/ nor a folder fake/; make at least one of them")
+    masks = _masks(folder / "masks")
+    name = folder.resolve().name
+    samples = [Sample(path=path, label=0, identities=(path.stem,), dataset=name) for path in _photographs(real)]
+    for path in _photographs(fake):
+        inside = path.relative_to(fake)
+        method = inside.parts[0] if len(inside.parts) > 1 else UNNAMED_METHOD
+        if method == REAL_METHOD:
+            raise ManifestError(f"{path.parent}: a method cannot be called {REAL_METHOD!r}; rename the folder")
+        samples.append(
+            Sample(
+                path=path,
+                label=1,
+                method=method,
+                identities=(path.stem,),
+                dataset=name,
+                mask=masks.get(inside.with_suffix("")),
+            )
+        )
+    if not samples:
+        known = ", ".join(sorted(PHOTOGRAPHS))
+        raise ManifestError(f"{folder}: no photograph in real/ or fake/; known are {known}")
+    return samples
+
+
+def _photographs(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in PHOTOGRAPHS and path.is_file())
+
+
+def _masks(folder: Path) -> dict[Path, Path]:
+    masks: dict[Path, Path] = {}
+    for path in _photographs(folder):
+        if path.suffix.lower() not in LOSSLESS:
+            raise ManifestError(f"{path}: a mask in a lossy format has false edges; save it as .png")
+        key = path.relative_to(folder).with_suffix("")
+        if key in masks:
+            raise ManifestError(f"{path}: {masks[key].name} is a mask for the same photograph; remove one of them")
+        masks[key] = path
+    return masks

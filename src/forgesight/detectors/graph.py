@@ -1,0 +1,58 @@
+"""``Graph`` = normalise + net + squash in one module: what torch runs is what ONNX exports, so the two cannot drift."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from forgesight.detectors.output import NetOutput
+from forgesight.types import Card, CardError
+
+
+class Graph(nn.Module):
+    """(N, S, S, 3) uint8 RGB crops -> score (N,), features (N, D) and, if the card has a map, map (N, h, w) in 0..1."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, card: Card, net: nn.Module | None = None) -> None:
+        super().__init__()
+        self.net = net if net is not None else build(card)
+        self.has_map = card.has_map
+        self.temperature = card.calibration.temperature if card.calibration else 1.0
+        self.register_buffer("mean", torch.tensor(card.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(card.std).view(1, 3, 1, 1), persistent=False)
+
+    def raw(self, crops: Tensor) -> NetOutput:
+        """Crops (N, 3, S, S), uint8 or float in 0..255, to the net's own output. Training starts here."""
+        output: NetOutput = self.net((crops.float() / 255 - self.mean) / self.std)
+        return output
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
+        """The exported pass."""
+        output = self.raw(crops.permute(0, 3, 1, 2))
+        margin = (output.logits[:, 1] - output.logits[:, 0]) / self.temperature
+        results = (torch.sigmoid(margin), output.features)
+        if not self.has_map or output.map is None:
+            return results
+        return (*results, torch.sigmoid(output.map[:, 0]))
+
+
+def build(card: Card) -> nn.Module:
+    """The net a card describes, with fresh weights.
+
+    Raises:
+        CardError: ``card.build`` names nothing, or its arguments do not fit.
+    """
+    module_name, _, class_name = card.build.partition(":")
+    try:
+        kind: Any = getattr(import_module(module_name), class_name)
+        net = kind(**card.args)
+    except (ImportError, AttributeError, TypeError) as error:
+        raise CardError(f"card {card.name!r}: cannot build {card.build!r} with {dict(card.args)}: {error}") from error
+    if not isinstance(net, nn.Module):
+        raise CardError(f"card {card.name!r}: {card.build!r} is not a torch module")
+    return net

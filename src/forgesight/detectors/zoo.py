@@ -1,0 +1,135 @@
+"""The one registry: every architecture as an untrained card, the shipped detectors, and ``load``, which opens any."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forgesight.detectors import cards
+from forgesight.types import Card, CardError, CropProfile, Detection
+
+ONNX_FILE = "model.onnx"
+WEIGHTS_FILE = "weights.safetensors"
+SHIPPED = ("default",)
+
+ARCHITECTURES: Mapping[str, Card] = MappingProxyType(
+    {
+        "meso4": Card(
+            name="meso4",
+            build="forgesight.detectors.nets.mesonet:Meso4",
+            crop=CropProfile(size_px=256, margin=0.25),
+            cam_layer="blocks.3.0",
+            paper="Afchar et al., MesoNet: a Compact Facial Video Forgery Detection Network, WIFS 2018",
+            licence="Apache-2.0",
+        ),
+        "effnet-map": Card(
+            name="effnet-map",
+            build="forgesight.detectors.nets.effnet:EffnetMap",
+            crop=CropProfile(size_px=128, margin=0.3),
+            mean=(0.5, 0.5, 0.5),
+            std=(0.5, 0.5, 0.5),
+            has_map=True,
+            cam_layer="neck.0",
+            paper="Forgesight; encoder: Tan & Le, EfficientNet, ICML 2019",
+            licence="Apache-2.0",
+        ),
+    }
+)
+
+
+class Detector(Protocol):
+    """Ready to run: crops in, Detection out, whichever runtime does it."""
+
+    @property
+    def card(self) -> Card:
+        """What it is."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a report says of it."""
+
+    def __call__(self, crops: NDArray[np.uint8]) -> Detection:
+        """Judge (N, S, S, 3) uint8 RGB crops cut with the card's own profile."""
+
+
+def names() -> list[str]:
+    """Shipped detectors first, then architectures to train."""
+    return [*SHIPPED, *ARCHITECTURES]
+
+
+def card(name: str) -> Card:
+    """The card of a name of the zoo.
+
+    Raises:
+        CardError: no such name.
+    """
+    if name in SHIPPED:
+        return cards.read(shipped_folder(name))
+    if name in ARCHITECTURES:
+        return ARCHITECTURES[name]
+    raise CardError(f"no detector {name!r} in the zoo; there are: {', '.join(names())}")
+
+
+def shipped_folder(name: str) -> Path:
+    """Where a shipped detector's ONNX and card lie inside the package."""
+    return Path(str(files("forgesight.detectors") / "shipped" / name))
+
+
+def load(name: str | Path, threads: int | None = None) -> Detector:
+    """A detector by name of the zoo, or from an exported folder (ONNX + card), or from a run folder.
+
+    Raises:
+        CardError: nothing of that name, no trained weights, or weights that are not the card's.
+        MissingExtraError: a run folder, without the ``train`` extra.
+    """
+    if str(name) in SHIPPED:
+        folder = shipped_folder(str(name))
+    elif str(name) in ARCHITECTURES:
+        raise CardError(f"{name!r} is an architecture without trained weights: train it, then give its run folder")
+    else:
+        folder = Path(name)
+        if not folder.is_dir():
+            raise CardError(f"no detector {str(name)!r}: neither in the zoo ({', '.join(names())}) nor a folder")
+    if (folder / ONNX_FILE).is_file():
+        from forgesight.detectors.onnx_backend import OnnxDetector
+
+        return OnnxDetector(folder, threads)
+    if (folder / WEIGHTS_FILE).is_file():
+        from forgesight.detectors.torch_backend import load_run
+
+        return load_run(folder)
+    raise CardError(f"{folder}: neither {ONNX_FILE} nor {WEIGHTS_FILE} in it; export a run, or finish its training")
+
+
+def check_crops(crops: NDArray[np.uint8], of: Card) -> None:
+    """Refuse crops that were not cut with the card's profile.
+
+    Raises:
+        CardError: wrong type or shape.
+    """
+    size = of.crop.size_px
+    if crops.dtype != np.uint8 or crops.ndim != 4 or crops.shape[1:] != (size, size, 3):
+        raise CardError(
+            f"{of.name} takes crops (N, {size}, {size}, 3) uint8 RGB, got {crops.shape} {crops.dtype}: "
+            "cut them with the crop profile of its card"
+        )
+
+
+def verify_weights(of: Card, path: Path) -> None:
+    """Refuse weights that are not the ones the card was written for.
+
+    Raises:
+        CardError: the SHA-256 differs.
+    """
+    found = cards.sha256(path)
+    if of.weights != found:
+        raise CardError(
+            f"{path}: these are not the weights of {of.name} (SHA-256 {found[:12]}, card says {str(of.weights)[:12]}): "
+            "put the matching file there, or export the run again"
+        )

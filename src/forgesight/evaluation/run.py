@@ -1,0 +1,228 @@
+"""Judge a detector on a manifest: ``forgesight evaluate``.
+
+An evaluation folder holds ``scores.parquet`` (a row for each photograph), ``table.csv`` and ``table.parquet`` (a row
+for each number) and ``evaluation.json`` (what was judged, on what, with which software, by which command).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from forgesight.data import manifest as manifests
+from forgesight.data import splits
+from forgesight.detectors import zoo
+from forgesight.detectors.zoo import Detector
+from forgesight.evaluation import page as pages
+from forgesight.evaluation import scores as scoring
+from forgesight.evaluation.crops import Cut, cuts
+from forgesight.evaluation.table import tidy
+from forgesight.media import faces
+from forgesight.metrics.intervals import DRAWS
+from forgesight.types import ManifestError, Sample
+
+TABLE = "table.parquet"
+RECORD = "evaluation.json"
+ALL = "all"
+"""The ``split`` that means every sample of the manifest."""
+
+_PACKAGES = ("forgesight", "numpy", "opencv-python-headless", "dlib-bin", "onnxruntime", "pillow", "polars", "torch")
+
+
+def evaluate(
+    manifest: Path,
+    detector: str | Path | Detector,
+    out: Path,
+    *,
+    split: str = "test",
+    seed: int = 0,
+    workers: int | None = None,
+    progress: bool = True,
+    command: Sequence[str] = (),
+    methods: Sequence[str] | None = None,
+    page: Path | None = None,
+    left_out: Mapping[str, str | Path] | None = None,
+    trained_on: Sequence[str] | None = None,
+) -> Path:
+    """Score every photograph of a split, write the tidy table, and return its path (``out/table.parquet``).
+
+    A run that was killed goes on where it stopped; one that was finished is not scored again unless the detector, the
+    manifest or a photograph changed.
+
+    Args:
+        manifest: Parquet or CSV (see ``data.manifest``).
+        detector: a name of the zoo, a run folder, an exported folder, or a detector in memory.
+        out: the evaluation folder; made if absent.
+        split: ``train``, ``val``, ``test``, or ``all``.
+        seed: of the bootstrap; scores do not depend on it.
+        workers: processes that read photographs; None takes one per core, 0 none.
+        progress: show a bar on stderr.
+        command: the command line, kept in the record and on the page.
+        methods: judge only the fakes of these methods, beside all reals; None judges all.
+        page: also write the Markdown page of results there.
+        left_out: for the page, method -> a detector that was trained without it; each is judged on the reals and on
+            that method, in ``out/left-out/METHOD``.
+        trained_on: for the page, the methods the detector has seen in training; None means all that are judged.
+
+    Raises:
+        ManifestError: the manifest cannot be used, or nothing of it is left to judge.
+        CardError: a detector cannot be loaded, or answers with something else than scores.
+        ForgesightError: a worker process died.
+    """
+    left_out = left_out or {}
+    # Everything that can be wrong is found before the first photograph is read.
+    samples = _chosen(manifest, split, methods)
+    _check_present(trained_on or (), samples, manifest, split)
+    others = {method: (_load(name), _chosen(manifest, split, [method])) for method, name in left_out.items()}
+    table = _evaluate(manifest, _load(detector), samples, out, split, seed, workers, progress, command)
+    folders = {}
+    for method, (other, chosen) in others.items():
+        folders[method] = out / "left-out" / method
+        _evaluate(manifest, other, chosen, folders[method], split, seed, workers, progress, command)
+    if page is not None:
+        pages.write(page, out, left_out=folders, trained_on=trained_on)
+    return table
+
+
+def _evaluate(
+    manifest: Path,
+    detector: Detector,
+    samples: Sequence[Sample],
+    out: Path,
+    split: str,
+    seed: int,
+    workers: int | None,
+    progress: bool,
+    command: Sequence[str],
+) -> Path:
+    digest = manifests.digest(manifest)
+    out.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    store = scoring.Store(out, scoring.key(detector.card, digest, split))
+    missing = [sample for sample in samples if not _is_known(sample, store)]
+    # Closed on every way out, so that no worker process outlives this call.
+    with closing(_shown(cuts(missing, detector.card.crop, workers), len(missing), progress)) as made:
+        try:
+            for row in scoring.rows(missing, made, detector):
+                store.add(row)
+        finally:
+            store.flush()
+    found = store.finish(samples)
+    table = tidy(found, detector.card.calibration, seed=seed)
+    _write_table(table, out)
+    record = {
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": list(command),
+        "detector": asdict(detector.card),
+        "manifest": {"path": str(manifest), "sha256": digest, "split": split},
+        "seed": seed,
+        "draws": DRAWS,
+        "scored_now": len(missing),
+        "seconds": round(time.monotonic() - began, 1),
+        "counts": _counts(found),
+        "environment": _environment(),
+    }
+    _write_text(out / RECORD, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    return out / TABLE
+
+
+def _chosen(manifest: Path, split: str, methods: Sequence[str] | None) -> list[Sample]:
+    if split not in (*manifests.SPLITS, ALL):
+        raise ManifestError(f"{split!r} is no split; choose one of {', '.join(manifests.SPLITS)}, or {ALL}")
+    everything = manifests.read(manifest)
+    if split != ALL:
+        splits.verify(everything)
+    samples = [sample for sample in everything if split in (sample.split, ALL)]
+    if not samples:
+        have = ", ".join(sorted({sample.split for sample in everything})) or "none, it is empty"
+        raise ManifestError(f"{manifest}: no sample in the split {split!r}; its splits are: {have}")
+    _check_present(methods or (), samples, manifest, split)
+    return [sample for sample in samples if not sample.label or methods is None or sample.method in methods]
+
+
+def _check_present(methods: Sequence[str], samples: Sequence[Sample], manifest: Path, split: str) -> None:
+    present = {sample.method for sample in samples if sample.label}
+    for method in methods:
+        if method not in present:
+            known = ", ".join(sorted(present)) or "none"
+            raise ManifestError(f"{manifest}: no fake of the method {method!r} in the split {split!r}; it has: {known}")
+
+
+def _load(detector: str | Path | Detector) -> Detector:
+    loaded = zoo.load(detector) if isinstance(detector, str | Path) else detector
+    faces.check(loaded.card.crop)
+    return loaded
+
+
+def _is_known(sample: Sample, store: scoring.Store) -> bool:
+    row = store.known.get(str(sample.path))
+    return row is not None and row["stamp"] == scoring.stamp(sample)
+
+
+def _shown(made: Generator[Cut, None, None], total: int, progress: bool) -> Generator[Cut, None, None]:
+    """The same, with a bar. Closing this closes ``made``."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("evaluate"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with closing(made), Progress(*columns, console=Console(stderr=True), disable=not progress or not total) as bar:
+        task = bar.add_task("evaluate", total=total)
+        for one in made:
+            yield one
+            bar.advance(task)
+
+
+def _counts(found: pl.DataFrame) -> dict[str, Any]:
+    """How many photographs came to what: status -> count, for reals by data set and for fakes by method."""
+    counts: dict[str, Any] = {"samples": found.height, "people": found["person"].n_unique(), "real": {}, "fake": {}}
+    for label, status, dataset, method in found.select("label", "status", "dataset", "method").iter_rows():
+        kind, name = ("fake", method) if label else ("real", dataset)
+        by_status = counts[kind].setdefault(name, {})
+        by_status[status] = by_status.get(status, 0) + 1
+    notes = found.filter((pl.col("status") == "ok") & pl.col("note").is_not_null())
+    counts["maps_not_judged"] = notes.height
+    return counts
+
+
+def _environment() -> dict[str, Any]:
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return {"versions": versions, "system": platform.platform(), "processor": _processor(), "cores": os.cpu_count()}
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _write_table(table: pl.DataFrame, out: Path) -> None:
+    part = out / f".{TABLE}.part"
+    table.write_parquet(part)
+    os.replace(part, out / TABLE)
+    _write_text((out / TABLE).with_suffix(".csv"), table.write_csv(float_precision=6))
+
+
+def _write_text(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)

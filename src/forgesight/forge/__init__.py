@@ -1,0 +1,1 @@
+"""Forgeries with exact masks, made from real photographs."""

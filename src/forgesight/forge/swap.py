@@ -1,0 +1,91 @@
+"""Identity swaps: a donor's face laid on the target's. ``faceswap`` mirrors FaceForensics++'s FaceSwap: landmark mesh
+warp, colour transfer, feathered blend."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from forgesight.forge.forgery import Forgery, Portrait, blend, blur, finish, hull
+from forgesight.types import ForgeError, Image, Plane, Points
+
+
+def faceswap(target: Portrait, rng: np.random.Generator, donor: Portrait | None = None) -> Forgery:
+    """Warp the donor's face triangle by triangle upon the target's landmarks, match its colour, blend with a feather.
+
+    Raises:
+        ForgeError: there is no donor.
+    """
+    if donor is None:
+        raise ForgeError("faceswap needs a donor: a second person's photograph with landmarks")
+    shape = target.image.shape[:2]
+    warped = warp(donor, target.landmarks, shape)
+    inner = hull(target.landmarks, shape)
+    colour = match_colour(warped, target.image, inner)
+    feather = float(rng.uniform(0.02, 0.08))
+    return finish(
+        target.image, blend(colour, target.image, feathered(inner, feather * target.side_px)), {"feather": feather}
+    )
+
+
+def warp(donor: Portrait, landmarks: Points, shape: tuple[int, int]) -> Image:
+    """The donor's face moved to ``landmarks`` (68, 2) on a canvas of ``shape``; black outside the landmarks' hull."""
+    triangles = _triangles(landmarks)
+    labels = np.zeros(shape, np.uint8)
+    table = np.zeros((len(triangles) + 1, 6), np.float32)
+    for number, corners in enumerate(triangles, start=1):
+        cv2.fillConvexPoly(labels, np.rint(landmarks[corners]).astype(np.int32), number)
+        table[number] = cv2.getAffineTransform(landmarks[corners], donor.landmarks[corners]).ravel()
+    left, top, width, height = cv2.boundingRect(labels)
+    label = labels[top : top + height, left : left + width]
+    rows, columns = np.mgrid[top : top + height, left : left + width].astype(np.float32)
+    entry = table[label]
+    x = entry[..., 0] * columns + entry[..., 1] * rows + entry[..., 2]
+    y = entry[..., 3] * columns + entry[..., 4] * rows + entry[..., 5]
+    pixels = cv2.remap(donor.image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    pixels[label == 0] = 0
+    canvas = np.zeros((*shape, 3), np.uint8)
+    canvas[top : top + height, left : left + width] = pixels
+    return canvas
+
+
+def match_colour(source: Image, target: Image, inside: np.ndarray) -> Image:
+    """Give ``source`` the mean and spread that ``target`` has inside a mask, channel by channel in CIELAB."""
+    left, top, width, height = cv2.boundingRect(inside)
+    window = (slice(top, top + height), slice(left, left + width))
+    there = inside[window] > 0
+    if not there.any():
+        return source
+    lab = cv2.cvtColor(source[window], cv2.COLOR_RGB2LAB).astype(np.float32)
+    goal = cv2.cvtColor(target[window], cv2.COLOR_RGB2LAB)[there].astype(np.float32)
+    pixels = lab[there]
+    ratio = np.clip(goal.std(0) / np.maximum(pixels.std(0), 1), 0.5, 2)
+    lab = (lab - pixels.mean(0)) * ratio + goal.mean(0)
+    matched = source.copy()
+    matched[window] = cv2.cvtColor(np.clip(np.rint(lab), 0, 255).astype(np.uint8), cv2.COLOR_LAB2RGB)
+    return matched
+
+
+def feathered(inside: np.ndarray, width_px: float) -> Plane:
+    """A weight that is 0 outside the mask, 1 well inside, and rises over about ``width_px`` between."""
+    distance = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 3)
+    ramp = np.clip(distance / max(width_px, 1.0), 0, 1).astype(np.float32)
+    return blur(ramp, width_px / 4) * (inside > 0)
+
+
+def _triangles(points: Points) -> np.ndarray:
+    """Delaunay triangles (T, 3) of the landmarks, as indices. Landmarks that coincide keep the first one's index."""
+    low = points.min(0) - 1
+    size = np.ceil(np.ptp(points, axis=0)).astype(int) + 3
+    grid = cv2.Subdiv2D((0, 0, int(size[0]), int(size[1])))
+    moved = (points - low).astype(np.float32)
+    for point in moved:
+        grid.insert((float(point[0]), float(point[1])))
+    corners = np.asarray(grid.getTriangleList(), np.float32).reshape(-1, 3, 2)
+    distance = np.abs(corners[:, :, None, :] - moved[None, None]).max(-1)
+    index, gap = distance.argmin(-1), distance.min(-1).max(-1)
+    real = (gap < 0.01) & np.array([len(set(row)) == 3 for row in index.tolist()], bool)
+    kept: np.ndarray = index[real]
+    if not len(kept):
+        raise ForgeError("the landmarks of the target lie on a line: no mesh can be laid over them")
+    return kept

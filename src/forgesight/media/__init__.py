@@ -1,0 +1,1 @@
+"""Photographs, faces and crops: what is read, found, cut and pasted back."""

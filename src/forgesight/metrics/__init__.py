@@ -1,0 +1,1 @@
+"""How good scores and maps are: NumPy only, arrays in, numbers out."""

@@ -1,0 +1,169 @@
+"""How well scores tell fake from real: AUC, average precision, EER, accuracy, TPR at a false-positive rate.
+
+``scores`` is (N,) P(fake) or anything that grows with it, ``labels`` is (N,) with 1 for fake. A photograph is called
+fake when its score is at or above the threshold. Where a number does not exist, because one of the two classes is
+absent, it is NaN. Intervals are the business of ``metrics.intervals``; for it every metric also has a form over
+``weights`` (B, N), B weightings of the same N samples, that returns (B,).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Numbers = NDArray[np.float64]
+Weighted = Callable[[Numbers, Numbers, Numbers], Numbers]
+"""(scores (N,), labels (N,), weights (B, N)) -> (B,)"""
+
+_ROUNDING = 1e-9
+
+
+def auc(scores: ArrayLike, labels: ArrayLike) -> float:
+    """Area under the ROC curve: the chance that a fake scores above a real, ties counting one half."""
+    return _single(auc_weighted, scores, labels)
+
+
+def average_precision(scores: ArrayLike, labels: ArrayLike) -> float:
+    """Sum over thresholds of precision times the step in recall, without interpolation; tied scores are one step."""
+    return _single(average_precision_weighted, scores, labels)
+
+
+def eer(scores: ArrayLike, labels: ArrayLike) -> float:
+    """Equal error rate: where the ROC curve, drawn with straight lines, has as many misses as false alarms (rates)."""
+    return _single(eer_weighted, scores, labels)
+
+
+def accuracy(scores: ArrayLike, labels: ArrayLike, threshold: float) -> float:
+    """Share of samples on the right side of ``threshold``; fake at or above it."""
+    return _single(accuracy_weighted(threshold), scores, labels)
+
+
+def tpr_at_fpr(scores: ArrayLike, labels: ArrayLike, fpr: float) -> float:
+    """Share of fakes found when at most the share ``fpr`` of reals is called fake (no interpolation)."""
+    return _single(tpr_at_fpr_weighted(fpr), scores, labels)
+
+
+def threshold_at_fpr(real_scores: ArrayLike, fpr: float) -> float:
+    """The smallest threshold at which at most the share ``fpr`` of these reals scores at or above it.
+
+    That is the next number after the highest score which must stay below; the next *float32* number where the scores
+    are float32, so that the rule holds whichever precision a later comparison is made in.
+
+    Raises:
+        ValueError: there are no reals, a score is not finite, or ``fpr`` is not in 0..1.
+    """
+    values = np.asarray(real_scores)
+    if values.dtype not in (np.float32, np.float64):
+        values = values.astype(np.float64)
+    if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
+        raise ValueError("a threshold needs at least one real, and finite scores (N,)")
+    if not 0 <= fpr <= 1:
+        raise ValueError(f"fpr is a share in 0..1, not {fpr}")
+    allowed = int(np.floor(fpr * len(values) + _ROUNDING))
+    descending = np.sort(values)[::-1]
+    if allowed >= len(values):
+        return float(descending[-1])
+    return float(np.nextafter(descending[allowed], np.array(np.inf, values.dtype)))
+
+
+def auc_weighted(scores: Numbers, labels: Numbers, weights: Numbers) -> Numbers:
+    """``auc`` for each weighting."""
+    curve = _curve(scores, labels, weights)
+    steps = np.diff(curve.false_alarms, axis=1)
+    area = (steps * (curve.found[:, 1:] + curve.found[:, :-1]) / 2).sum(1)
+    return _ratio(area, curve.fakes * curve.reals)
+
+
+def average_precision_weighted(scores: Numbers, labels: Numbers, weights: Numbers) -> Numbers:
+    """``average_precision`` for each weighting."""
+    curve = _curve(scores, labels, weights)
+    called = (curve.found + curve.false_alarms)[:, 1:]
+    precision = np.divide(curve.found[:, 1:], called, out=np.zeros_like(called), where=called > 0)
+    value = _ratio((np.diff(curve.found, axis=1) * precision).sum(1), curve.fakes)
+    return np.where(curve.reals > 0, value, np.nan)
+
+
+def eer_weighted(scores: Numbers, labels: Numbers, weights: Numbers) -> Numbers:
+    """``eer`` for each weighting."""
+    curve = _curve(scores, labels, weights)
+    alarms = _ratio(curve.false_alarms, curve.reals[:, None])
+    gap = 1 - _ratio(curve.found, curve.fakes[:, None]) - alarms  # misses minus false alarms, falls from 1 to -1
+    after = np.argmax(gap <= 0, axis=1)
+    rows = np.arange(len(gap))
+    before = np.maximum(after - 1, 0)
+    high, low = gap[rows, before], gap[rows, after]
+    share = np.divide(high, high - low, out=np.zeros_like(high), where=high > low)
+    value = alarms[rows, before] + share * (alarms[rows, after] - alarms[rows, before])
+    return np.where((curve.reals > 0) & (curve.fakes > 0), value, np.nan)
+
+
+def accuracy_weighted(threshold: float) -> Weighted:
+    """``accuracy`` at ``threshold`` for each weighting."""
+
+    def metric(scores: Numbers, labels: Numbers, weights: Numbers) -> Numbers:
+        right = (scores >= threshold) == (labels > 0)
+        return _ratio(weights @ right.astype(float), weights.sum(1))
+
+    return metric
+
+
+def tpr_at_fpr_weighted(fpr: float) -> Weighted:
+    """``tpr_at_fpr`` for each weighting."""
+
+    def metric(scores: Numbers, labels: Numbers, weights: Numbers) -> Numbers:
+        curve = _curve(scores, labels, weights)
+        allowed = curve.false_alarms <= fpr * curve.reals[:, None] + _ROUNDING
+        best = np.where(allowed, curve.found, 0).max(1)
+        return np.where(curve.reals > 0, _ratio(best, curve.fakes), np.nan)
+
+    return metric
+
+
+class _Curve(NamedTuple):
+    """Weights at or above each of K distinct scores, from the highest down, after a first column of zeros."""
+
+    found: Numbers  # (B, K + 1) fakes
+    false_alarms: Numbers  # (B, K + 1) reals
+    fakes: Numbers  # (B,)
+    reals: Numbers  # (B,)
+
+
+def _curve(scores: Numbers, labels: Numbers, weights: Numbers) -> _Curve:
+    order = np.argsort(-scores, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
+    sums = []
+    for label in (1, 0):
+        total = np.cumsum(weights[:, order] * (labels[order] == label), axis=1)[:, ends]
+        sums.append(np.hstack([np.zeros((len(weights), 1)), total]))
+    return _Curve(sums[0], sums[1], sums[0][:, -1], sums[1][:, -1])
+
+
+def checked(scores: ArrayLike, labels: ArrayLike) -> tuple[Numbers, Numbers]:
+    """Both as (N,) float64.
+
+    Raises:
+        ValueError: the lengths differ, N is 0, a score is not finite, or a label is neither 0 nor 1.
+    """
+    s, y = np.asarray(scores, np.float64), np.asarray(labels, np.float64)
+    if s.ndim != 1 or s.shape != y.shape or not len(s):
+        raise ValueError(f"scores and labels must both be (N,) with N > 0, not {s.shape} and {y.shape}")
+    if not np.isfinite(s).all():
+        raise ValueError("a score is not finite: leave out what could not be scored")
+    if not np.isin(y, (0, 1)).all():
+        raise ValueError("labels must be 0 (real) or 1 (fake)")
+    return s, y
+
+
+def _single(metric: Weighted, scores: ArrayLike, labels: ArrayLike) -> float:
+    s, y = checked(scores, labels)
+    return float(metric(s, y, np.ones((1, len(s))))[0])
+
+
+def _ratio(part: Numbers, whole: Numbers) -> Numbers:
+    shape = np.broadcast_shapes(part.shape, whole.shape)
+    quotient: Numbers = np.full(shape, np.nan)
+    np.divide(part, whole, out=quotient, where=np.broadcast_to(whole > 0, shape))
+    return quotient

@@ -1,0 +1,61 @@
+"""How well a map shows the forged region: IoU, Dice, pixel AUC, false-positive area.
+
+``prediction`` is a map (H, W) in 0..1, ``truth`` a binary mask (H, W) of the same grid; a pixel is called forged at or
+above ``threshold``. One convention for empty masks, everywhere: calling nothing where nothing is forged is right (IoU
+and Dice 1), calling anything there is wrong (0), however little; ``false_positive_area`` says how little.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from forgesight.metrics.detection import auc
+
+THRESHOLD = 0.5
+
+
+def iou(prediction: ArrayLike, truth: ArrayLike, threshold: float = THRESHOLD) -> float:
+    """Intersection over union of called and truly forged pixels; 1 if both are empty, 0 if one is."""
+    called, forged = _called(prediction, truth, threshold)
+    union = np.count_nonzero(called | forged)
+    return np.count_nonzero(called & forged) / union if union else 1.0
+
+
+def dice(prediction: ArrayLike, truth: ArrayLike, threshold: float = THRESHOLD) -> float:
+    """Twice the intersection over the sum of areas, which is pixel F1; 1 if both are empty, 0 if one is."""
+    called, forged = _called(prediction, truth, threshold)
+    total = np.count_nonzero(called) + np.count_nonzero(forged)
+    return 2 * np.count_nonzero(called & forged) / total if total else 1.0
+
+
+def pixel_auc(prediction: ArrayLike, truth: ArrayLike) -> float:
+    """The chance that a forged pixel is brighter in the map than a real one, ties one half. NaN if either is absent."""
+    plane, forged = _pair(prediction, truth)
+    if forged.all() or not forged.any():
+        return math.nan
+    return auc(plane.ravel(), forged.ravel())
+
+
+def false_positive_area(prediction: ArrayLike, truth: ArrayLike | None = None, threshold: float = THRESHOLD) -> float:
+    """Share of the real pixels that are called forged; ``truth`` None means that all are real. NaN if none is."""
+    plane = np.asarray(prediction)
+    called, forged = _called(plane, np.zeros(plane.shape, bool) if truth is None else truth, threshold)
+    real = np.count_nonzero(~forged)
+    return np.count_nonzero(called & ~forged) / real if real else math.nan
+
+
+def _pair(prediction: ArrayLike, truth: ArrayLike) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
+    plane, mask = np.asarray(prediction), np.asarray(truth)
+    if plane.ndim != 2 or plane.shape != mask.shape or not plane.size:
+        raise ValueError(f"map and mask must be (H, W) on one grid, not {plane.shape} and {mask.shape}")
+    if not np.isfinite(plane).all():
+        raise ValueError("a map holds a value that is not finite")
+    return plane, mask > 0
+
+
+def _called(prediction: ArrayLike, truth: ArrayLike, threshold: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    plane, forged = _pair(prediction, truth)
+    return plane >= threshold, forged

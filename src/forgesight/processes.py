@@ -1,0 +1,83 @@
+"""Work spread over worker processes, results in order. Workers are spawned, leave Ctrl-C to their parent, end with it.
+
+Not a scheduler: a scan, which must survive a worker's death, has its own readers.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context, parent_process
+from typing import TypeVar
+
+from forgesight.types import ForgesightError
+
+I = TypeVar("I")  # noqa: E741 - item
+R = TypeVar("R")
+
+_AHEAD = 4  # tasks a worker has waiting: results that nobody has taken yet are kept in memory
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def ordered(
+    work: Callable[[I], R], items: Sequence[I], workers: int | None = None, *, chunk: int = 4, worth: int = 24
+) -> Generator[R, None, None]:
+    """``work(item)`` for each item, in order. ``work`` must be a module's function, items and results picklable.
+
+    ``workers`` None takes one per core, or none where there are fewer than ``worth`` items; 0 works in this process.
+
+    Raises:
+        ForgesightError: a worker process died, as when memory runs out.
+    """
+    if workers is None:
+        workers = cores() if len(items) >= worth else 0
+    if workers < 1:
+        yield from map(work, items)
+        return
+    waiting: deque[Future[list[R]]] = deque()
+    # Spawned, not forked: a fork of a process that runs a network copies locks that nobody will open.
+    with ProcessPoolExecutor(workers, get_context("spawn"), _start) as pool:
+        try:
+            for start in range(0, len(items), chunk):
+                waiting.append(pool.submit(_all, work, items[start : start + chunk]))
+                if len(waiting) >= workers * _AHEAD:
+                    yield from waiting.popleft().result()
+            while waiting:
+                yield from waiting.popleft().result()
+        except BrokenProcessPool as error:
+            raise ForgesightError(
+                "a worker process died, perhaps for want of memory; what was finished is kept: start again with fewer "
+                "workers (a script of yours that calls this needs `if __name__ == '__main__':`)"
+            ) from error
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _all(work: Callable[[I], R], items: Sequence[I]) -> list[R]:
+    return [work(item) for item in items]
+
+
+def _start() -> None:
+    import cv2
+
+    cv2.setNumThreads(1)  # the processes already fill the cores
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then stops the workers
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave_with_parent() -> None:
+    """End this worker when its parent is killed: it holds both ends of its own queue and would wait for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,1 @@
+"""The verb "scan": photographs in, one report for each file out."""

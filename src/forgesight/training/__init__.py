@@ -1,0 +1,1 @@
+"""The verb "train": a recipe in, a run folder out. Needs torch."""

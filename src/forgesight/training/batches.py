@@ -1,0 +1,184 @@
+"""Batches of pairs: a photograph and a forgery of it made on the spot, or two rows of a manifest of either label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from forgesight.data.sources.faces import RULES
+from forgesight.forge.forgery import Portrait
+from forgesight.forge.lab import METHODS
+from forgesight.media import faces
+from forgesight.training import augment
+from forgesight.training.cache import LooseFaces
+from forgesight.training.recipe import TrainRecipe
+from forgesight.types import CropProfile, ForgesightError, Image, Sample
+
+STRONG_RATIOS = (0.75, 1.0)
+ENCODER_QUALITY = 95  # of the forge's default encoder
+_DONORS = 16  # drawn for each swap; the one whose face is nearest in shape gives its face
+
+
+class Draw(NamedTuple):
+    """What one pair is made from: the photograph, and a number that seeds everything random about the pair."""
+
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody asks a draw for
+    seed: int
+    epoch: int
+
+
+class Draws(Sampler[Draw]):
+    """Draws photographs by source in proportion to n ** power; every epoch its own, the same for the same seed."""
+
+    def __init__(self, sources: Sequence[str], power: float, pairs: int, seed: int) -> None:
+        names, inverse, counts = np.unique(np.array(sources), return_inverse=True, return_counts=True)
+        del names
+        weight = counts.astype(float) ** (power - 1)
+        self.probability = weight[inverse] / weight[inverse].sum()
+        self.pairs, self.seed, self.epoch = pairs, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning, also after a resume."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.pairs
+
+    def __iter__(self) -> Iterator[Draw]:
+        rng = np.random.default_rng((self.seed, self.epoch))
+        chosen = rng.choice(len(self.probability), self.pairs, p=self.probability)
+        for index, seed in zip(chosen.tolist(), rng.integers(2**31, size=self.pairs).tolist(), strict=True):
+            yield Draw(index, seed, self.epoch)
+
+
+class Pairs(Dataset[dict[str, Tensor]]):
+    """Pairs of crops (2, 3, S, S) with labels (2,), regions (2, S, S) and whether a region is known (2,)."""
+
+    def __init__(
+        self, faces_: LooseFaces, samples: Sequence[Sample], recipe: TrainRecipe, profile: CropProfile, *, train: bool
+    ) -> None:
+        self.faces, self.samples, self.recipe, self.profile, self.train = faces_, samples, recipe, profile, train
+        self.transforms = augment.pipeline(recipe.augment)
+        self.labels = np.array([samples[i].label for i in faces_.sample])
+        self.sources = [samples[i].dataset for i in faces_.sample]
+        self.own = np.flatnonzero(self.labels == 1)
+        self.real = np.flatnonzero(self.labels == 0)
+        self.methods = sorted(recipe.forge.methods)
+        unknown = [name for name in self.methods if name not in METHODS]
+        if unknown:
+            raise ForgesightError(f"forge.methods: no method {unknown[0]!r}; there are {', '.join(sorted(METHODS))}")
+        if not self.methods and not len(self.own):
+            raise ForgesightError("nothing to learn from: the manifest has no fakes and forge.methods is empty")
+        self.shapes = _shapes(faces_.landmarks)
+        self.donors = {s: self._donors(s) for s in set(self.sources)}
+
+    def __len__(self) -> int:
+        return len(self.real)
+
+    def __getitem__(self, draw: Draw) -> dict[str, Tensor]:
+        rng = np.random.default_rng((draw.seed, 7))
+        index = int(self.real[draw.index])
+        pair = self._forged(index, rng, draw.epoch) if self._use_forge(rng) else self._listed(index, rng)
+        quality = self._quality(rng) if self.train else ENCODER_QUALITY
+        pair = [
+            (portrait._replace(image=augment.recompress(portrait.image, quality)), region, known)
+            for portrait, region, known in pair
+        ]
+        jitter = self._jitter(rng) if self.train else np.eye(3)
+        crops, regions = zip(*(self._crop(p, region, jitter) for p, region, _ in pair), strict=True)
+        images, masks = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2), torch.from_numpy(np.stack(regions))
+        if self.train:
+            torch.manual_seed(draw.seed)
+            images, masks = augment.apply(self.transforms, images, masks)
+        return {
+            "crops": images.contiguous(),
+            "regions": masks.contiguous(),
+            "labels": torch.tensor([0, 1]),
+            "known": torch.tensor([known for _, _, known in pair]),
+        }
+
+    def _use_forge(self, rng: np.random.Generator) -> bool:
+        if not len(self.own) or not self.methods:
+            return bool(self.methods)
+        return bool(rng.random() < 0.5)
+
+    def _forged(self, index: int, rng: np.random.Generator, epoch: int) -> list[Any]:
+        names = [n for n in self.methods if METHODS[n].keeps_identity or len(self.donors[self.sources[index]]) > 1]
+        share = np.array([self.recipe.forge.methods[n] for n in names])
+        name = str(rng.choice(names, p=share / share.sum()))
+        options: dict[str, Any] = {}
+        if name == "selfblend":
+            options["alter"] = "either" if self.train else "source"
+            if self.train and epoch < self.recipe.forge.strong_epochs:
+                options["ratios"] = STRONG_RATIOS
+        target = self.faces.portrait(index)
+        donor = self._donor(index, rng) if METHODS[name].needs_donor else None
+        forgery = METHODS[name].make(target, rng, donor, **options)
+        empty = np.zeros(forgery.region.shape, np.uint8)
+        real = Portrait(forgery.original, target.landmarks)
+        return [(real, empty, True), (Portrait(forgery.image, target.landmarks), forgery.region.astype(np.uint8), True)]
+
+    def _listed(self, index: int, rng: np.random.Generator) -> list[Any]:
+        real = self.faces.portrait(index)
+        other = int(rng.choice(self.own))
+        fake, region = self.faces.portrait(other), self.faces.region(other)
+        return [
+            (real, np.zeros(real.image.shape[:2], np.uint8), True),
+            (fake, np.zeros(fake.image.shape[:2], np.uint8) if region is None else region, region is not None),
+        ]
+
+    def _donors(self, source: str) -> NDArray[np.int64]:
+        """Faces of a source whose terms allow swaps; an unknown source is the user's own, who answers for it."""
+        if source in RULES and not RULES[source].swap_allowed:
+            return np.zeros(0, np.int64)
+        return np.array([i for i in self.real if self.sources[i] == source], np.int64)
+
+    def _donor(self, index: int, rng: np.random.Generator) -> Portrait:
+        drawn = rng.choice(self.donors[self.sources[index]], _DONORS)
+        person = self.samples[self.faces.sample[index]].identities
+        others = [int(i) for i in drawn if i != index and self.samples[self.faces.sample[i]].identities != person]
+        pool = others or [index]
+        distance = np.abs(self.shapes[pool] - self.shapes[index]).sum((1, 2))
+        return self.faces.portrait(pool[int(distance.argmin())])
+
+    def _quality(self, rng: np.random.Generator) -> int:
+        low, high = self.recipe.augment.jpeg_quality
+        return int(rng.integers(low, high + 1)) if rng.random() < self.recipe.augment.jpeg / 2 else ENCODER_QUALITY
+
+    def _jitter(self, rng: np.random.Generator) -> np.ndarray:
+        amount, size = self.recipe.augment.jitter, self.profile.size_px
+        angle, zoom = np.radians(rng.uniform(-6, 6)) * amount, np.exp(rng.uniform(-0.08, 0.08) * amount)
+        cosine, sine = np.cos(angle) * zoom, np.sin(angle) * zoom
+        centre, move = (size - 1) / 2, rng.uniform(-0.03, 0.03, 2) * size * amount
+        turn = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1.0]])
+        turn[:2, 2] = centre + move - turn[:2, :2] @ np.array([centre, centre])
+        return turn
+
+    def _crop(
+        self, portrait: Portrait, region: NDArray[np.uint8], jitter: np.ndarray
+    ) -> tuple[Image, NDArray[np.uint8]]:
+        matrix = jitter[:2, :2] @ faces.alignment(portrait.landmarks, self.profile)
+        matrix[:, 2] += jitter[:2, 2]
+        crop = faces.cut(portrait.image, matrix, self.profile.size_px)
+        size = (self.profile.size_px, self.profile.size_px)
+        inside = cv2.warpAffine(region * 255, matrix, size, flags=cv2.INTER_LINEAR)
+        return crop, np.asarray(inside, np.uint8)
+
+
+def fixed_draws(count: int, length: int, seed: int) -> list[Draw]:
+    """The same ``count`` pairs every time, spread over ``length`` photographs: for validation."""
+    rng = np.random.default_rng((seed, 99))
+    chosen = rng.permutation(length)[: min(count, length)]
+    return [Draw(int(index), int(index) + 1, 10**6) for index in chosen]
+
+
+def _shapes(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
+    centred = landmarks - landmarks.mean(1, keepdims=True)
+    return np.asarray(centred / np.ptp(landmarks, axis=1).max(1)[:, None, None], np.float32)

@@ -1,0 +1,51 @@
+"""Temperature and thresholds of a trained net, learnt on the whole validation split and on nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader
+
+from forgesight.detectors.graph import Graph
+from forgesight.metrics.calibration import fit_temperature
+from forgesight.metrics.detection import threshold_at_fpr
+from forgesight.training.batches import Pairs, fixed_draws
+from forgesight.types import Calibration
+
+SIZEABLE = 100
+"""A source with fewer real photographs than this cannot speak for its own 1 %: it only counts among all."""
+
+
+def calibrate(graph: Graph, validation: Pairs) -> tuple[Calibration, dict[str, NDArray[Any]]]:
+    """Calibration of a graph in evaluation mode, and the scores it was learnt from.
+
+    A threshold keeps its rate of false positives on all reals together *and* on every sizeable source alone.
+    """
+    margins, labels = _margins(graph, validation)
+    sources = np.repeat([validation.sources[validation.real[d.index]] for d in _draws(validation)], 2)
+    temperature = fit_temperature(margins, labels)
+    scores = 1 / (1 + np.exp(-margins / temperature))
+    real = labels == 0
+    counts = {str(name): int((real & (sources == name)).sum()) for name in np.unique(sources)}
+    groups = [real] + [real & (sources == name) for name, count in counts.items() if count >= SIZEABLE]
+    fake_above, real_below = (max(threshold_at_fpr(scores[g], rate) for g in groups) for rate in (0.01, 0.05))
+    calibration = Calibration(float(temperature), float(fake_above), float(real_below), counts)
+    return calibration, {"margin": margins, "label": labels, "source": sources}
+
+
+def _draws(validation: Pairs) -> list[Any]:
+    return fixed_draws(len(validation), len(validation), validation.recipe.seed)
+
+
+@torch.inference_mode()
+def _margins(graph: Graph, validation: Pairs) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    draws: Any = _draws(validation)
+    margins, labels = [], []
+    for batch in DataLoader(validation, batch_size=32, sampler=draws):
+        logits = graph.raw(batch["crops"].flatten(0, 1)).logits
+        margins.append((logits[:, 1] - logits[:, 0]).numpy())
+        labels.append(batch["labels"].flatten().numpy())
+    return np.concatenate(margins).astype(np.float64), np.concatenate(labels)

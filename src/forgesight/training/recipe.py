@@ -1,0 +1,94 @@
+"""What a training recipe may say. Values here are the CPU-sized defaults of ``recipes/default-cpu.toml``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from forgesight.config import Recipe
+
+
+class NetSection(Recipe):
+    """Which entry of the zoo is trained, and from what."""
+
+    entry: str = "effnet-map"
+    args: dict[str, float | int | str | bool] = Field(default_factory=dict)
+    init: str = "random"  # "random", or a run folder whose weights are the start
+
+
+class CropSection(Recipe):
+    """The crop profile the trained card will carry."""
+
+    size_px: int = Field(128, ge=32)
+    margin: float = Field(0.25, ge=0, le=2)
+
+
+class DataSection(Recipe):
+    """The photographs: a manifest, or a folder that a reader of ``forgesight.data.sources`` knows."""
+
+    path: str
+    source_power: float = Field(0.5, ge=0, le=1)  # a data set of n photographs is drawn in proportion to n ** power
+    loose_side_px: int = Field(400, ge=64)  # faces are kept with their surroundings, reduced to at most this side
+    pairs_per_epoch: int = Field(6000, ge=1)
+    validation_pairs: int = Field(600, ge=1)
+    workers: int = Field(1, ge=0)
+
+
+class ForgeSection(Recipe):
+    """Manipulations made while training, with the share of each. Empty: only the manifest's own fakes are used."""
+
+    methods: dict[str, float] = Field(default_factory=dict)
+    strong_epochs: int = Field(0, ge=0)  # epochs in which a self-blend is never fainter than 0.75
+
+
+class AugmentSection(Recipe):
+    """Probabilities; real and forged of a pair always get the same draw."""
+
+    jpeg: float = Field(0.6, ge=0, le=1)
+    jpeg_quality: tuple[int, int] = (60, 98)
+    resize: float = Field(0.25, ge=0, le=1)
+    blur: float = Field(0.1, ge=0, le=1)
+    noise: float = Field(0.15, ge=0, le=1)
+    colour: float = Field(0.4, ge=0, le=1)
+    jitter: float = Field(1.0, ge=0, le=3)  # of the crop: 1 = 3 % shift, 8 % zoom, 6 degrees
+
+
+class OptimSection(Recipe):
+    """AdamW with a warm-up and a cosine to zero, and an exponential moving average of the weights."""
+
+    rate: float = Field(2e-3, gt=0)
+    weight_decay: float = Field(0.02, ge=0)
+    batch_pairs: int = Field(16, ge=1)
+    epochs: int = Field(30, ge=1)
+    warmup_steps: int = Field(300, ge=0)
+    average: float = Field(0.998, ge=0, lt=1)
+    clip: float = Field(1.0, gt=0)
+    map_weight: float = Field(1.0, ge=0)
+    patience: int = Field(10, ge=1)  # epochs without a better validation loss
+
+
+class TrainerSection(Recipe):
+    """Handed to Lightning as they are."""
+
+    accelerator: str = "auto"
+    devices: int | Literal["auto"] = "auto"
+    strategy: str = "auto"
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"  # auto: bf16 where the accelerator has it
+    threads: int | None = None
+
+
+class TrainRecipe(Recipe):
+    """One complete training."""
+
+    name: str
+    seed: int = 0
+    trained_on: str = ""
+    licence: str = ""
+    data: DataSection
+    net: NetSection = NetSection()
+    crop: CropSection = CropSection()
+    forge: ForgeSection = ForgeSection()
+    augment: AugmentSection = AugmentSection()
+    optim: OptimSection = OptimSection()
+    trainer: TrainerSection = TrainerSection()

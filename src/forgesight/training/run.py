@@ -1,0 +1,241 @@
+"""``forgesight train``: a recipe becomes a run folder with weights, card, scores, environment and checkpoints."""
+
+from __future__ import annotations
+
+import json
+import platform
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch import callbacks
+from lightning.pytorch.loggers import CSVLogger
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from forgesight import config
+from forgesight.data import manifest, sources
+from forgesight.detectors import cards, zoo
+from forgesight.detectors.graph import Graph
+from forgesight.processes import cores
+from forgesight.training.batches import Draws, Pairs, fixed_draws
+from forgesight.training.cache import gather
+from forgesight.training.calibrate import calibrate
+from forgesight.training.recipe import TrainRecipe
+from forgesight.training.supervised import Supervised
+from forgesight.types import Card, CropProfile, ForgesightError, RecipeError, Sample
+
+CHECKPOINTS = "checkpoints"
+
+
+def train(
+    recipe: Path, out: Path | None = None, overrides: Sequence[str] = (), *, resume: bool = False, progress: bool = True
+) -> Path:
+    """Run a training recipe to its end and return the run folder (``runs/<name>`` unless ``out`` says otherwise).
+
+    ``resume`` goes on from the last checkpoint of that folder. Interrupted, everything up to the last finished epoch
+    is kept.
+
+    Raises:
+        KeyboardInterrupt: stopped by Ctrl-C.
+        RecipeError: the recipe does not fit, or the folder holds another run.
+        ForgesightError: the data cannot be used.
+    """
+    settings = config.load(recipe, TrainRecipe, overrides)
+    out = out or Path("runs") / settings.name
+    last = out / CHECKPOINTS / "last.ckpt"
+    _open(out, settings, last, resume=resume)
+    lightning.seed_everything(settings.seed, workers=True, verbose=False)
+    torch.set_num_threads(settings.trainer.threads or cores())
+    card = _card(settings)
+    train_set, validation_set, samples = _data(settings, card.crop, progress=progress)
+    _record(out, settings, samples)
+    graph = Graph(card)
+    graph.net.to(memory_format=torch.channels_last)
+    if settings.net.init != "random":
+        graph.net.load_state_dict(load_file(Path(settings.net.init) / zoo.WEIGHTS_FILE))
+    loaders = _loaders(settings, train_set, validation_set)
+    steps = len(loaders[0]) * settings.optim.epochs
+    module = Supervised(graph, settings.optim, steps)
+    best = callbacks.ModelCheckpoint(
+        out / CHECKPOINTS, "best", monitor="val_loss", save_top_k=1, enable_version_counter=False
+    )
+    trainer = _trainer(settings, out, best, progress=progress)
+    _fit(trainer, module, loaders, last if resume else None)
+    if trainer.is_global_zero:
+        _finish(out, card, graph, best.best_model_path, validation_set)
+    return out
+
+
+def _fit(trainer: lightning.Trainer, module: Supervised, loaders: Any, checkpoint: Path | None) -> None:
+    try:
+        trainer.fit(module, loaders[0], loaders[1], ckpt_path=checkpoint, weights_only=False)
+    except SystemExit:  # Lightning's answer to Ctrl-C, after which it also stops listening for the next one
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        raise KeyboardInterrupt from None
+
+
+def _open(out: Path, settings: TrainRecipe, last: Path, *, resume: bool) -> None:
+    recipe = out / "recipe.json"
+    if resume and not last.exists():
+        raise RecipeError(f"{out}: no checkpoint to resume from; leave out --resume")
+    if not resume and recipe.exists():
+        raise RecipeError(f"{out} already holds a run: give another --out, or --resume to go on with it")
+    if resume and _learning(json.loads(recipe.read_text(encoding="utf-8"))) != _learning(
+        settings.model_dump(mode="json")
+    ):
+        raise RecipeError(f"{out} was started from another recipe: resume it with that one, or give another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    metrics = out / "metrics.csv"
+    if metrics.exists():  # Lightning's logger starts its file anew; what came before is kept beside it
+        metrics.rename(out / f"metrics.before-{len(list(out.glob('metrics.before-*'))) + 1}.csv")
+
+
+def _learning(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A recipe without what only says which machine does the work: that may change from one resume to the next."""
+    return {name: section for name, section in recipe.items() if name != "trainer"}
+
+
+def _card(settings: TrainRecipe) -> Card:
+    if settings.net.entry not in zoo.ARCHITECTURES:
+        raise RecipeError(
+            f"net.entry: no architecture {settings.net.entry!r}; there are {', '.join(zoo.ARCHITECTURES)}"
+        )
+    card = zoo.ARCHITECTURES[settings.net.entry]
+    crop = CropProfile(size_px=settings.crop.size_px, margin=settings.crop.margin)
+    licence = settings.licence or card.licence
+    return replace(
+        card,
+        name=f"{card.name}.{settings.name}",
+        args={**card.args, **settings.net.args},
+        crop=crop,
+        licence=licence,
+        trained_on=settings.trained_on,
+    )
+
+
+def _data(settings: TrainRecipe, crop: CropProfile, *, progress: bool) -> tuple[Pairs, Pairs, list[Sample]]:
+    samples = sources.read(Path(settings.data.path))
+    parts = {split: [s for s in samples if s.split == split] for split in ("train", "val")}
+    sets = []
+    for split, own in parts.items():
+        if not any(s.label == 0 for s in own):
+            raise ForgesightError(f"{settings.data.path}: no real photograph in split {split!r}")
+        faces = gather(own, settings.data.loose_side_px, progress=progress)
+        sets.append(Pairs(faces, own, settings, crop, train=split == "train"))
+    return sets[0], sets[1], samples
+
+
+def _loaders(settings: TrainRecipe, train_set: Pairs, validation_set: Pairs) -> tuple[DataLoader[Any], DataLoader[Any]]:
+    sources_ = [train_set.sources[i] for i in train_set.real]
+    draws = Draws(sources_, settings.data.source_power, settings.data.pairs_per_epoch, settings.seed)
+    workers = settings.data.workers
+    options: dict[str, Any] = {"batch_size": settings.optim.batch_pairs, "num_workers": workers}
+    if workers:
+        options |= {"persistent_workers": True, "prefetch_factor": 4, "worker_init_fn": _one_thread}
+    training = DataLoader(train_set, sampler=draws, drop_last=True, **options)
+    fixed: Any = fixed_draws(settings.data.validation_pairs, len(validation_set), settings.seed)
+    return training, DataLoader(validation_set, sampler=fixed, **options)
+
+
+def _one_thread(_: int) -> None:
+    import cv2
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+
+
+def _trainer(settings: TrainRecipe, out: Path, best: callbacks.Callback, *, progress: bool) -> lightning.Trainer:
+    chosen = settings.trainer
+    precision = chosen.precision
+    if precision == "auto":
+        precision = "bf16-mixed" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "32-true"
+    extra = [callbacks.WeightAveraging(avg_fn=moving_average(settings.optim.average))] if settings.optim.average else []
+    return lightning.Trainer(
+        accelerator=chosen.accelerator,
+        devices=chosen.devices,
+        strategy=chosen.strategy,
+        precision=precision,
+        max_epochs=settings.optim.epochs,
+        gradient_clip_val=settings.optim.clip,
+        num_sanity_val_steps=0,
+        log_every_n_steps=10,
+        callbacks=[
+            *extra,
+            best,
+            # apart from the best, whose own `save_last` writes only when the best was beaten
+            callbacks.ModelCheckpoint(out / CHECKPOINTS, "last", enable_version_counter=False),
+            callbacks.EarlyStopping("val_loss", patience=settings.optim.patience),
+            *([callbacks.RichProgressBar()] if progress else []),
+        ],
+        logger=CSVLogger(out, name="", version=""),
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        default_root_dir=out,
+        use_distributed_sampler=True,
+    )
+
+
+def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """An exponential moving average whose memory grows as training goes on: the first weights are soon forgotten."""
+
+    def average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+        keep = min(decay, (1 + int(count)) / (10 + int(count)))
+        return averaged * keep + current * (1 - keep)
+
+    return average
+
+
+def _record(out: Path, settings: TrainRecipe, samples: Sequence[Sample]) -> None:
+    """What somebody needs to repeat the run."""
+    (out / "recipe.json").write_text(json.dumps(settings.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
+    manifest.write(list(samples), out / "manifest.parquet")
+    packages = (
+        "forgesight",
+        "torch",
+        "torchvision",
+        "timm",
+        "lightning",
+        "numpy",
+        "opencv-python-headless",
+        "dlib-bin",
+    )
+    environment = {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "machine": platform.platform(),
+        "cores": cores(),
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "packages": {name: _version(name) for name in packages},
+        "manifest_sha256": manifest.digest(out / "manifest.parquet"),
+    }
+    (out / "environment.json").write_text(json.dumps(environment, indent=2) + "\n", encoding="utf-8")
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except ModuleNotFoundError:
+        return "not installed"
+
+
+def _finish(out: Path, card: Card, graph: Graph, best: str, validation_set: Pairs) -> None:
+    """Calibrate the best weights on the validation split and write them with their card."""
+    state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
+    prefix = "graph.net."
+    net = {k.removeprefix(prefix): v.contiguous() for k, v in state.items() if k.startswith(prefix)}
+    graph.net.load_state_dict(net)
+    graph.net.cpu().eval()
+    calibration, scores = calibrate(graph, validation_set)
+    save_file(net, out / zoo.WEIGHTS_FILE)
+    weights = cards.sha256(out / zoo.WEIGHTS_FILE)
+    cards.write(replace(card, calibration=calibration, weights=weights), out)
+    np.savez_compressed(out / "validation_scores.npz", **scores)  # type: ignore[arg-type] # its stubs take the keywords for its flag

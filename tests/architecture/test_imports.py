@@ -1,0 +1,68 @@
+"""What each door may load, seen from a fresh interpreter."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import fakes
+
+HEAVY = ("torch", "torchvision", "timm", "lightning", "sklearn", "scipy", "skimage", "matplotlib")
+TABLES = ("polars", "pydantic")
+RUNTIMES = ("onnxruntime", "cv2", "dlib", "PIL")
+
+SCAN = """
+import forgesight
+report = forgesight.scan({photo!r})
+assert report.findings, report
+"""
+
+
+def loaded_by(code: str, names: tuple[str, ...]) -> set[str]:
+    """Which of these packages are in ``sys.modules`` of a new interpreter that has run the code."""
+    ask = f"\nimport sys\nprint('LOADED', *[name for name in {names!r} if name in sys.modules])"
+    result = subprocess.run(
+        [sys.executable, "-c", code + ask], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    return set(result.stdout.splitlines()[-1].split()[1:])
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(fakes.save(fakes.astronaut(), tmp_path_factory.mktemp("photo") / "astronaut.png"))
+
+
+def test_scanning_a_photograph_loads_neither_torch_nor_tables(photo: str) -> None:
+    assert loaded_by(SCAN.format(photo=photo), HEAVY + TABLES) == set()
+
+
+def test_the_check_above_would_notice_torch(photo: str) -> None:
+    assert loaded_by(SCAN.format(photo=photo) + "import torch", HEAVY + TABLES) >= {"torch"}
+
+
+def test_the_command_that_scans_a_folder_does_not_load_torch(photo: str, tmp_path: Path) -> None:
+    arguments = ["scan", photo, "--out", str(tmp_path / "out"), "--quiet"]
+    code = f"from forgesight.cli import app\napp({arguments!r}, standalone_mode=False)"
+    assert loaded_by(code, HEAVY) == set()
+    assert (tmp_path / "out" / "results.jsonl").exists()
+
+
+def test_importing_the_package_loads_no_runtime() -> None:
+    assert loaded_by("import forgesight", HEAVY + TABLES + RUNTIMES) == set()
+
+
+@pytest.mark.parametrize("command", [[], ["scan"], ["forge"], ["train"], ["export"], ["evaluate"], ["detectors"]])
+def test_help_loads_no_runtime(command: list[str]) -> None:
+    arguments = [*command, "--help"]
+    code = f"from forgesight.cli import app\napp({arguments!r}, standalone_mode=False)"
+    assert loaded_by(code, HEAVY + RUNTIMES + ("polars",)) == set()
+
+
+def test_the_forge_does_not_load_torch() -> None:
+    assert loaded_by("import forgesight.forge.lab", HEAVY) == set()
+
+
+def test_evaluation_does_not_load_torch() -> None:
+    assert loaded_by("import forgesight.evaluation.run, forgesight.evaluation.page", HEAVY) == set()

@@ -1,0 +1,42 @@
+"""The layer table of ARCHITECTURE.md, as import-linter sees it; and that it would see a breach."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HOUSE = Path(__file__).parents[2]
+
+
+def lint(house: Path) -> subprocess.CompletedProcess[str]:
+    """Run import-linter on the package under ``house``."""
+    code = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+    command = [sys.executable, "-c", code, "--config", str(house / "pyproject.toml"), "--no-cache"]
+    environment = {"PYTHONPATH": str(house / "src"), "PATH": "/usr/bin:/bin"}
+    return subprocess.run(command, cwd=house, env=environment, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_every_import_points_downward() -> None:
+    result = lint(HOUSE)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("media/image.py", "import forgesight.scanning.image"),  # upward
+        ("data/splits.py", "import forgesight.metrics.detection"),  # a sibling
+        ("scanning/image.py", "import torch"),  # torch outside its place
+        ("media/image.py", "import polars"),  # a table on the scan's path
+    ],
+)
+def test_a_breach_is_seen(tmp_path: Path, file: str, line: str) -> None:
+    shutil.copytree(HOUSE / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__", "*.onnx"))
+    shutil.copy(HOUSE / "pyproject.toml", tmp_path)
+    with (tmp_path / "src" / "forgesight" / file).open("a") as source:
+        source.write(f"\n{line}\n")
+    result = lint(tmp_path)
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "BROKEN" in result.stdout

@@ -1,0 +1,259 @@
+"""The commands as somebody types them: what they print, what they write, how they end."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import forgesight
+from forgesight.cli import app
+from forgesight.detectors import zoo
+from tests import fakes
+
+COMMANDS = [
+    ["scan"],
+    ["forge"],
+    ["forge", "make"],
+    ["forge", "list"],
+    ["train"],
+    ["export"],
+    ["evaluate"],
+    ["detectors"],
+]
+
+
+def run(*arguments: object) -> Result:
+    """One command in this process; anything unforeseen is raised here."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], prog_name="forgesight")
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def one_line(result: Result) -> str:
+    """The single line of a failure."""
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1, result.stderr
+    return result.stderr
+
+
+@pytest.fixture
+def detector(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder that loads as the fake detector."""
+    monkeypatch.setattr(zoo, "load", lambda name, threads=None: fakes.FakeDetector())
+    folder = tmp_path / "detector"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    return fakes.save(fakes.astronaut(), tmp_path / "photos" / "astronaut.png")
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_help_shows_an_example_that_parses(command: list[str]) -> None:
+    result = run(*command, "--help")
+    assert result.exit_code == 0
+    example = result.stdout.partition("Example")[2]
+    assert " ".join(["forgesight", *command[:1]]) in example
+
+
+def test_help_lists_every_command() -> None:
+    result = run("--help")
+    assert all(f"\n  {command[0]} " in result.stdout for command in COMMANDS)
+
+
+def test_version() -> None:
+    assert run("--version").stdout == f"forgesight {forgesight.__version__}\n"
+
+
+def test_scan_prints_a_line_for_each_face_and_writes_the_report(detector: Path, photo: Path, tmp_path: Path) -> None:
+    broken = photo.parent / "broken.jpg"
+    broken.write_text("no picture")
+    out = tmp_path / "report"
+    result = run("scan", photo.parent, "--out", out, "--detector", detector)
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert any("astronaut.png" in line and "face 1" in line and line.split()[-1] == "inconclusive" for line in lines)
+    assert any("broken.jpg" in line and line.split()[-1] == "unsupported" for line in lines)
+    assert lines[-1] == f"report: {out / 'report.html'}"
+    assert (out / "report.html").is_file()
+    found = {
+        Path(item["path"]).name: item for item in map(json.loads, (out / "results.jsonl").read_text().splitlines())
+    }
+    assert found.keys() == {"astronaut.png", "broken.jpg"}
+    assert found["broken.jpg"]["score"] is None
+    assert f"{found['astronaut.png']['score']:.3f}" in result.stdout
+    assert "broken.jpg" in result.stderr  # one line for each failure
+
+
+def test_a_second_scan_says_what_was_kept(detector: Path, photo: Path, tmp_path: Path) -> None:
+    command = ("scan", photo, "--out", tmp_path / "report", "--detector", detector)
+    assert "kept" not in run(*command).stdout
+    assert "1 kept from an earlier scan" in run(*command).stdout
+
+
+def test_quiet_prints_nothing(detector: Path, photo: Path, tmp_path: Path) -> None:
+    result = run("scan", photo, "--out", tmp_path / "report", "--detector", detector, "--quiet")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_scan_of_an_empty_folder_ends_well(detector: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    result = run("scan", tmp_path / "empty", "--out", tmp_path / "report", "--detector", detector)
+    assert result.exit_code == 0
+    assert "nothing to scan" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.jpg", "--out", "report"], "nowhere.jpg' does not exist"),
+        ([".", "--out", "report", "--detector", "defalt"], "did you mean 'default'?"),
+        ([".", "--out", "report", "--detector", "meso4"], "is an architecture without weights"),
+        ([".", "--out", "report", "--workers", "0"], "--workers"),
+        (["."], "--out"),
+        (["--out", "report"], "PATH"),
+    ],
+)
+def test_wrong_usage_of_scan(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run("scan", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert list(tmp_path.iterdir()) == []  # nothing was begun
+
+
+def test_weights_of_another_detector_are_one_line(photo: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "exported"
+    folder.mkdir()
+    zoo.cards.write(fakes.FAKE_CARD, folder)
+    (folder / zoo.ONNX_FILE).write_bytes(b"of another")
+    result = run("scan", photo, "--out", tmp_path / "report", "--detector", folder)
+    assert result.exit_code == 1
+    assert "not the weights of fake.brightness" in one_line(result)
+
+
+def test_forge_writes_a_manifest_and_make_may_be_left_out(photo: Path, tmp_path: Path) -> None:
+    options = ("--method", "inpaint", "--seed", 3, "--encoding", "jpeg:90", "--quiet")
+    short = run("forge", photo, "--out", tmp_path / "short", *options)
+    long = run("forge", "make", photo, "--out", tmp_path / "long", *options)
+    assert (short.exit_code, long.exit_code) == (0, 0)
+    written = [Path(result.stdout.removeprefix("manifest: ").strip()) for result in (short, long)]
+    assert [path.parent.name for path in written] == ["short", "long"]
+    files = [{path.relative_to(m.parent): path.read_bytes() for path in m.parent.rglob("*.jpg")} for m in written]
+    assert len(files[0]) == 2  # the original and its forgery
+    assert files[0] == files[1]
+
+
+def test_forge_options_may_stand_first(photo: Path, tmp_path: Path) -> None:
+    result = run("forge", "--out", tmp_path / "forged", "--method", "inpaint", "--quiet", photo)
+    assert result.exit_code == 0
+
+
+def test_forge_list_names_every_method() -> None:
+    from forgesight.forge.lab import METHODS
+
+    lines = run("forge", "list").stdout.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == list(METHODS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--method", "inpait"], "did you mean 'inpaint'?"),
+        (["--method", "zzz"], "known: faceswap"),
+        (["--method", "inpaint", "--split", "training"], "did you mean 'train'?"),
+        (["--encoding", "bmp"], "unknown encoding 'bmp'"),
+        (["--encoding", "jpeg:300"], "unknown encoding 'jpeg:300'"),
+    ],
+)
+def test_wrong_usage_of_forge(arguments: list[str], message: str, photo: Path, tmp_path: Path) -> None:
+    result = run("forge", photo, "--out", tmp_path / "forged", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not (tmp_path / "forged").exists()
+
+
+def test_an_unknown_recipe_key_is_one_line(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text('name = "x"\n[data]\npath = "nowhere"\n', encoding="utf-8")
+    result = run("train", recipe, "--out", tmp_path / "run", "--set", "optim.epoch=3")
+    assert result.exit_code == 1
+    assert "unknown key 'optim.epoch'; did you mean 'epochs'?" in one_line(result)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.touch()
+    monkeypatch.delitem(sys.modules, "forgesight.training.run", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)  # as if it were not installed
+    result = run("train", recipe)
+    assert result.exit_code == 1
+    assert 'pip install "forgesight[train]"' in one_line(result)
+
+
+def test_detectors_lists_the_zoo() -> None:
+    lines = run("detectors").stdout.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == zoo.names()
+
+
+def test_detectors_shows_one_card_in_full(tmp_path: Path) -> None:
+    lines = dict(line.split(maxsplit=1) for line in run("detectors", "meso4").stdout.splitlines())
+    assert lines["crop.size_px"] == "256"
+    assert lines["calibration"] == "-"
+    zoo.cards.write(fakes.FAKE_CARD, tmp_path)
+    lines = dict(line.split(maxsplit=1) for line in run("detectors", tmp_path).stdout.splitlines())
+    assert lines["calibration.fake_above"] == "0.8"
+
+
+def test_detectors_of_an_unknown_name() -> None:
+    result = run("detectors", "meso5")
+    assert result.exit_code == 2
+    assert "did you mean 'meso4'?" in result.stderr
+
+
+def test_evaluate_prints_auc_and_writes_table_and_page(detector: Path, photo: Path, tmp_path: Path) -> None:
+    manifest = tmp_path / "manifest.csv"
+    dark = fakes.save(fakes.astronaut() // 2, tmp_path / "photos" / "dark.png")
+    rows = ["path,label,method,dataset,split", f"{photo},1,bright,nasa,test", f"{dark},0,real,nasa,test"]
+    manifest.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    out, page = tmp_path / "evaluation", tmp_path / "page.md"
+    result = run("evaluate", manifest, "--detector", detector, "--out", out, "--page", page, "--workers", 1, "--quiet")
+    assert result.exit_code == 0
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert ["bright", "1.000"] in [line[:2] for line in lines]  # the fake detector calls the brighter one fake
+    assert (out / "table.csv").is_file()
+    assert page.read_text(encoding="utf-8").startswith("# Results: fake.brightness")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--split", "tset"], "did you mean 'test'?"),
+        (["--left-out", "inpaint"], "METHOD=DETECTOR"),
+        (["--left-out", "inpaint=defalt"], "did you mean 'default'?"),
+        (["--detector", "meso4"], "is an architecture without weights"),
+    ],
+)
+def test_wrong_usage_of_evaluate(arguments: list[str], message: str, tmp_path: Path) -> None:
+    manifest = tmp_path / "manifest.csv"
+    manifest.touch()
+    result = run("evaluate", manifest, "--out", tmp_path / "evaluation", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not (tmp_path / "evaluation").exists()
+
+
+def test_a_manifest_that_cannot_be_read_is_one_line(detector: Path, tmp_path: Path) -> None:
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text("path,label\na.jpg,two\n", encoding="utf-8")
+    result = run("evaluate", manifest, "--detector", detector, "--out", tmp_path / "evaluation", "--quiet")
+    assert result.exit_code == 1
+    assert "label" in one_line(result)

@@ -1,0 +1,126 @@
+"""Data-set readers on tiny folders in the true layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from forgesight.data import manifest, sources, splits
+from forgesight.data.sources import faces, folder
+from forgesight.types import ManifestError, Sample
+
+HEADER = "path,source,identity,tag,width,height,split\n"
+SHARED = Path(__file__).parents[3] / "shared" / "faces"
+
+
+def table(at: Path, rows: str, header: str = HEADER) -> Path:
+    (at / "faces.csv").write_text(header + rows)
+    return at
+
+
+def test_faces_are_real_samples_named_by_source(tmp_path: Path) -> None:
+    table(tmp_path, "london/1.jpg,london,london-001,smiling,9,9,test\nlfw/2.jpg,lfw,lfw-7,,250,250,train\n")
+    assert faces.read(tmp_path) == [
+        Sample(tmp_path / "london" / "1.jpg", 0, identities=("london-001",), dataset="london", split="test"),
+        Sample(tmp_path / "lfw" / "2.jpg", 0, identities=("lfw-7",), dataset="lfw", split="train"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "header", "message"),
+    [
+        ("a,b\n", "path,source\n", "column 'identity' is missing"),
+        ("a,london,,x,1,1,test\n", HEADER, "line 2, column 'identity': empty"),
+        ("a,london\n", HEADER, "line 2, column 'identity': empty"),
+        ("a,london,i,x,1,1,dev\n", HEADER, "line 2, column 'split': 'dev'"),
+        ("a,instagram,i,x,1,1,test\n", HEADER, "'instagram' has no rule; write its terms into RULES"),
+    ],
+)
+def test_faces_rows_that_do_not_fit(tmp_path: Path, rows: str, header: str, message: str) -> None:
+    table(tmp_path, rows, header)
+    with pytest.raises(ManifestError, match=message):
+        faces.read(tmp_path)
+
+
+def test_faces_without_a_table(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"cannot read .*faces\.csv: No such file"):
+        faces.read(tmp_path)
+
+
+def test_rules_forbid_what_the_terms_forbid() -> None:
+    assert [name for name, rule in faces.RULES.items() if rule.figures_allowed] == ["london", "canada"]
+    assert not faces.RULES["everyday"].swap_allowed
+    assert all(rule.citation and rule.terms for rule in faces.RULES.values())
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared/faces")
+def test_the_shared_photographs() -> None:
+    samples = faces.read(SHARED)
+    splits.verify(samples)
+    assert {sample.dataset for sample in samples} == set(faces.RULES)
+    assert all(sample.path.is_file() for sample in samples[::200])
+
+
+def tree(at: Path, *names: str) -> Path:
+    for name in names:
+        (at / name).parent.mkdir(parents=True, exist_ok=True)
+        (at / name).touch()
+    return at
+
+
+def test_plain_folder(tmp_path: Path) -> None:
+    root = tree(tmp_path / "mine", "real/b.JPG", "real/deep/a.png", "real/notes.txt", "fake/b.png", "fake/swap/c.webp")
+    tree(root, "masks/b.png", "masks/swap/c.bmp")
+    assert folder.read(root) == [
+        Sample(root / "real" / "b.JPG", 0, identities=("b",), dataset="mine"),
+        Sample(root / "real" / "deep" / "a.png", 0, identities=("a",), dataset="mine"),
+        Sample(root / "fake" / "b.png", 1, "unnamed", identities=("b",), dataset="mine", mask=root / "masks" / "b.png"),
+        Sample(
+            root / "fake" / "swap" / "c.webp",
+            1,
+            "swap",
+            identities=("c",),
+            dataset="mine",
+            mask=root / "masks" / "swap" / "c.bmp",
+        ),
+    ]
+
+
+def test_a_forgery_and_its_original_stay_together(tmp_path: Path) -> None:
+    root = tree(tmp_path, *(f"real/{i}.jpg" for i in range(40)), *(f"fake/{i}.png" for i in range(40)))
+    where: dict[str, set[str]] = {}
+    for sample in splits.assign(folder.read(root), (0.5, 0.25, 0.25)):
+        where.setdefault(sample.path.stem, set()).add(sample.split)
+    assert all(len(found) == 1 for found in where.values())
+    assert {split for found in where.values() for split in found} == {"train", "val", "test"}
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("photos/a.jpg",), "neither a folder real/ nor a folder fake/"),
+        (("real/a.txt",), "no photograph in real/ or fake/"),
+        (("fake/a.jpg", "masks/a.jpg"), "lossy format"),
+        (("fake/a.jpg", "masks/a.png", "masks/a.bmp"), "mask for the same photograph"),
+        (("fake/real/a.jpg",), "cannot be called 'real'"),
+    ],
+)
+def test_folders_that_cannot_be_used(tmp_path: Path, names: tuple[str, ...], message: str) -> None:
+    tree(tmp_path, *names)
+    with pytest.raises(ManifestError, match=message):
+        folder.read(tmp_path)
+
+
+def test_a_path_is_read_for_what_it_is(tmp_path: Path) -> None:
+    plain = tree(tmp_path / "plain", "real/a.jpg")
+    listed = table(tree(tmp_path / "listed", "real/a.jpg"), "a.jpg,lfw,lfw-7,,250,250,train\n")
+    made = tree(tmp_path / "made", "real/a.jpg", "swap/a.jpg")  # as the forge leaves it
+    manifest.write([Sample(made / "swap" / "a.jpg", 1, "swap")], made / "manifest.parquet")
+    assert sources.read(plain) == folder.read(plain)
+    assert sources.read(listed) == faces.read(listed)
+    assert sources.read(made) == sources.read(made / "manifest.parquet") == manifest.read(made / "manifest.parquet")
+    assert len(sources.read(made)) == 1
+    with pytest.raises(ManifestError, match=r"neither a manifest nor a data folder; expected manifest\.parquet"):
+        sources.read(tree(tmp_path / "other", "photos/a.jpg"))

@@ -1,0 +1,161 @@
+"""The tidy table and its page, from scores written by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from forgesight.evaluation import bars, page
+from forgesight.evaluation.scores import SCHEMA
+from forgesight.evaluation.table import tidy
+from forgesight.metrics.intervals import wilson
+from forgesight.types import Calibration, ManifestError
+
+MARKS = Calibration(temperature=1.0, fake_above=0.8, real_below=0.3)
+
+
+def row(
+    person: str, label: int, score: float | None, dataset: str, method: str = "real", **maps: float
+) -> dict[str, Any]:
+    found: dict[str, Any] = dict.fromkeys(SCHEMA)
+    found |= {"path": f"{person}{method}{dataset}", "label": label, "method": method, "dataset": dataset, "faces": 1}
+    found |= {"identities": [person], "person": person, "status": "ok" if score is not None else "no_face"}
+    found |= {"highest": None if score is None else min(1.0, score + 0.45)}  # a second face, more suspicious
+    found |= {"score": score, "verdict": None if score is None else str(MARKS.verdict(score)), **maps}
+    return found
+
+
+def scores() -> pl.DataFrame:
+    """Source a: reals .1 .4 .9, fakes of x .85 .5; source b: reals .2 and a failure, fakes of x .95 and of y .3."""
+    return pl.DataFrame(
+        [
+            row("p1", 0, 0.1, "a", iou=1.0, false_positive_area=0.0),
+            row("p2", 0, 0.4, "a", iou=0.0, false_positive_area=0.3),
+            row("p3", 0, 0.9, "a", iou=0.0, false_positive_area=0.6),
+            row("p4", 0, 0.2, "b"),
+            row("p5", 0, None, "b"),
+            row("p1", 1, 0.85, "a", "x", iou=0.8, dice=0.9, false_positive_area=0.1),
+            row("p2", 1, 0.5, "a", "x", iou=0.4, dice=0.5, false_positive_area=0.2),
+            row("p4", 1, 0.95, "b", "x"),
+            row("p4", 1, 0.3, "b", "y"),
+        ],
+        SCHEMA,
+    )
+
+
+@pytest.fixture(scope="module")
+def table() -> bars.Evaluation:
+    return bars.Evaluation(tidy(scores(), MARKS, draws=200), {})
+
+
+def test_a_method_is_compared_with_the_reals_it_was_applied_to(table: bars.Evaluation) -> None:
+    x = table.row("auc", "method", "x")
+    assert (x["n_real"], x["n_fake"], x["n_failed"], x["note"]) == (4, 3, 1, "")
+    assert x["value"] == pytest.approx((3 + 3 + 4) / 12)  # .85, .5 and .95 against .1 .4 .9 .2
+    y = table.row("auc", "method", "y")
+    assert (y["n_real"], y["n_fake"], y["n_failed"]) == (1, 1, 1)
+    assert y["value"] == 1
+    assert y["note"] == "compared with the reals of b only, to which the method was applied"
+
+
+def test_everything_and_each_source(table: bars.Evaluation) -> None:
+    everything = table.row("auc", "all")
+    assert (everything["n_real"], everything["n_fake"], everything["n_failed"]) == (4, 4, 1)
+    assert table.row("auc", "dataset", dataset="a")["value"] == pytest.approx(4 / 6)
+    assert table.row("auc", "method_dataset", "x", "a")["n_fake"] == 2
+    assert table.row("auc", "method_dataset", "y", "a") == {}
+
+
+def test_shares_at_the_shipped_thresholds(table: bars.Evaluation) -> None:
+    called = table.row("fpr_at_fake_threshold", "dataset", dataset="a")
+    assert (called["value"], called["low"], called["high"]) == pytest.approx(wilson(1, 3))
+    assert (called["n_real"], called["n_fake"]) == (3, 0)
+    assert table.row("fpr_of_photographs", "dataset", dataset="a")["value"] == pytest.approx(2 / 3)  # .4 + .45 as well
+    assert table.row("inconclusive_real", "dataset", dataset="a")["value"] == pytest.approx(1 / 3)
+    assert table.row("tpr_at_fake_threshold", "method", "x")["value"] == pytest.approx(2 / 3)
+    assert table.row("inconclusive_fake", "method", "y")["value"] == 1
+    assert table.row("accuracy", "method", "x")["value"] == pytest.approx(5 / 7)
+
+
+def test_maps_of_fakes_and_of_reals_apart(table: bars.Evaluation) -> None:
+    iou = table.row("iou", "method", "x")
+    assert iou["value"] == pytest.approx(0.6)
+    assert (iou["n_real"], iou["n_fake"]) == (0, 2)
+    assert table.row("false_positive_area", "method", "x")["value"] == pytest.approx(0.15)
+    assert table.row("false_positive_area_real", "dataset", dataset="a")["value"] == pytest.approx(0.3)
+    assert table.row("empty_map_real", "dataset", dataset="a")["value"] == pytest.approx(1 / 3)
+    assert table.row("iou", "method", "y") == {}
+
+
+def test_no_number_is_nan_and_intervals_hold_their_numbers(table: bars.Evaluation) -> None:
+    numbers = table.table.select("value", "low", "high")
+    assert not any(numbers.select(pl.all().is_nan().any()).row(0))
+    inside = table.table.filter(pl.col("low").is_not_null())
+    assert inside.height > 20
+    assert inside.filter((pl.col("low") > pl.col("value")) | (pl.col("high") < pl.col("value"))).is_empty()
+
+
+def test_without_calibration_there_are_no_verdicts() -> None:
+    metrics = set(tidy(scores(), None, draws=20)["metric"])
+    assert {"auc", "ece", "iou"} <= metrics
+    assert not metrics & {"accuracy", "fpr_at_fake_threshold", "inconclusive_real", "tpr_at_fake_threshold"}
+
+
+def test_a_slice_where_nothing_was_scored_is_there_and_empty() -> None:
+    failed = scores().with_columns(score=pl.when(pl.col("dataset") == "b").then(None).otherwise(pl.col("score")))
+    y = bars.Evaluation(tidy(failed, MARKS, draws=20), {}).row("auc", "method", "y")
+    assert (y["value"], y["n_real"], y["n_fake"], y["n_failed"]) == (None, 0, 0, 3)
+
+
+def test_the_table_can_be_made_again_to_the_last_digit() -> None:
+    assert tidy(scores(), MARKS, seed=3, draws=50).equals(tidy(scores(), MARKS, seed=3, draws=50))
+
+
+def number(metric: str, kind: str, value: float | None, method: str | None = None, dataset: str | None = None) -> Any:
+    bounds = (None, None) if value is None else (value - 0.01, value + 0.01)
+    return (kind, method, dataset, metric, value, *bounds, 50, 60, 0, "")
+
+
+def made_of(*rows: Any) -> bars.Evaluation:
+    names = ["slice", "method", "dataset", "metric", "value", "low", "high", "n_real", "n_fake", "n_failed", "note"]
+    return bars.Evaluation(pl.DataFrame(list(rows), names, orient="row", infer_schema_length=None), {})
+
+
+def test_bars_are_held_against_the_numbers() -> None:
+    main = made_of(
+        number("auc", "method", 0.955, "x"),
+        number("auc", "method", 0.949, "y"),
+        number("iou", "method", 0.7, "x"),
+        number("auc", "dataset", 0.9, None, "a"),
+        number("fpr_at_fake_threshold", "dataset", 0.021, None, "a"),
+    )
+    other = made_of(number("auc", "method", 0.6, "x"))
+    found = {bar.what: (bar.met, bar.sure) for bar in bars.bars(main, ["x", "y"], {"x": other})}
+    assert found == {
+        "AUC, x": (True, False),  # .945 to .965
+        "AUC, y": (False, False),
+        "map IoU, x": (True, True),
+        "map IoU, y": (None, True),
+        "false positives, reals of a": (False, False),
+        "AUC on x when trained without it": (True, True),
+        "AUC on y when trained without it": (None, True),
+    }
+
+
+def test_numbers_in_words() -> None:
+    cells = {"value": 0.0123, "low": 0.0, "high": 0.05}
+    assert bars.number(cells) == "0.012 (0.000-0.050)"
+    assert bars.number(cells, percent=True) == "1.2 % (0.0-5.0)"
+    assert bars.number({**cells, "low": None}) == "0.012"
+    assert bars.number({}) == bars.number({**cells, "value": None}) == "-"
+
+
+def test_a_folder_without_an_evaluation(tmp_path: Path) -> None:
+    (tmp_path / "evaluation.json").write_text(json.dumps({}))
+    with pytest.raises(ManifestError, match="holds no finished evaluation"):
+        page.write(tmp_path / "page.md", tmp_path)
+    assert not (tmp_path / "page.md").exists()

@@ -1,0 +1,54 @@
+"""Map metrics: counts on small grids, the empty-mask convention, scikit-learn for pixel AUC."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score, jaccard_score, roc_auc_score
+
+from forgesight.metrics import localization
+
+TRUTH = np.array([[1, 1, 0, 0], [1, 1, 0, 0]], bool)
+MAP = np.array([[0.9, 0.5, 0.5, 0.1], [0.2, 0.4, 0.1, 0.0]])  # calls three pixels, two of them rightly
+
+
+def test_by_hand() -> None:
+    assert localization.iou(MAP, TRUTH) == pytest.approx(2 / 5)
+    assert localization.dice(MAP, TRUTH) == pytest.approx(4 / 7)
+    assert localization.false_positive_area(MAP, TRUTH) == pytest.approx(1 / 4)
+    assert localization.false_positive_area(MAP) == pytest.approx(3 / 8)
+    # Of 16 pairs the forged pixel is above in 4 + 3 + 3 + 3, and equal in one.
+    assert localization.pixel_auc(MAP, TRUTH) == pytest.approx(13.5 / 16)
+
+
+def test_threshold_is_reached_from_at_or_above() -> None:
+    assert localization.iou(MAP, TRUTH, threshold=0.51) == pytest.approx(1 / 4)
+
+
+def test_empty_masks() -> None:
+    nothing, something = np.zeros((2, 4)), np.eye(2, 4)
+    for metric in (localization.iou, localization.dice):
+        assert metric(nothing, np.zeros((2, 4), bool)) == 1
+        assert metric(something, np.zeros((2, 4), bool)) == 0
+        assert metric(nothing, TRUTH) == 0
+    assert math.isnan(localization.pixel_auc(MAP, np.zeros((2, 4), bool)))
+    assert math.isnan(localization.pixel_auc(MAP, np.ones((2, 4), bool)))
+    assert math.isnan(localization.false_positive_area(MAP, np.ones((2, 4), bool)))
+
+
+def test_agrees_with_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.random((30, 20)) < 0.3
+    plane = np.round(np.clip(rng.normal(0.3 + 0.3 * truth, 0.2), 0, 1), 1).astype(np.float32)
+    assert localization.pixel_auc(plane, truth) == pytest.approx(roc_auc_score(truth.ravel(), plane.ravel()))
+    assert localization.dice(plane, truth) == pytest.approx(f1_score(truth.ravel(), plane.ravel() >= 0.5))
+    assert localization.iou(plane, truth) == pytest.approx(jaccard_score(truth.ravel(), plane.ravel() >= 0.5))
+
+
+def test_another_grid_is_an_error() -> None:
+    with pytest.raises(ValueError, match="one grid"):
+        localization.iou(np.zeros((2, 4)), np.zeros((4, 2)))
+    with pytest.raises(ValueError, match="not finite"):
+        localization.iou(np.full((2, 4), np.nan), TRUTH)

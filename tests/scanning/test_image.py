@@ -1,0 +1,150 @@
+"""One photograph: statuses instead of scores, every face judged, maps where the faces are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from forgesight.media import faces
+from forgesight.scanning import image
+from forgesight.types import CardError, CropProfile, Detection, Image, Status, Verdict
+from tests.fakes import FAKE_CARD, FakeDetector, astronaut, crowd, save, texture
+
+
+def test_a_face_is_scored_and_located(tmp_path: Path) -> None:
+    path = save(astronaut(), tmp_path / "a.png")
+    report = image.scan(path, FakeDetector())
+    assert (report.source, report.status, report.notes) == (path, Status.OK, ())
+    assert report.sha256 is not None
+    assert len(report.sha256) == 64
+    (finding,) = report.findings
+    face = faces.find(astronaut())[0]
+    crop, _ = faces.crop(astronaut(), face.landmarks, FAKE_CARD.crop)
+    assert finding.score == pytest.approx(crop.astype(np.float32).mean() / 255, abs=1e-6)
+    assert report.score == finding.score
+    assert report.verdict is finding.verdict is Verdict.INCONCLUSIVE
+    assert finding.box == face.box
+    assert report.detector["name"] == "fake.brightness"
+    assert {"python", "numpy", "onnxruntime"} <= set(report.versions)
+
+
+def test_the_map_lies_on_the_photograph_it_came_from(tmp_path: Path) -> None:
+    # the fake's map is the crop's gray values: put back, it must look like the photograph there
+    (finding,) = image.scan(save(astronaut(), tmp_path / "a.png"), FakeDetector()).findings
+    assert finding.map is not None
+    assert finding.window is not None
+    left, top, right, bottom = finding.window
+    assert finding.map.shape == (bottom - top, right - left)
+    gray = astronaut()[top:bottom, left:right].astype(np.float32).mean(-1) / 255
+    inside = cv2.erode((finding.map > 0).astype(np.uint8), np.ones((9, 9))) > 0
+    smooth = cv2.GaussianBlur(gray, (0, 0), 1.5)  # the crop has fewer pixels than the photograph
+    assert np.abs(smooth - finding.map)[inside].mean() < 0.03
+    assert 0 <= finding.map.min() <= finding.map.max() <= 1
+
+
+def test_the_photograph_scores_as_its_highest_face(tmp_path: Path) -> None:
+    rgb = crowd()
+    rgb[:, 512:] = rgb[:, 512:] // 2
+    report = image.scan(save(rgb, tmp_path / "two.png"), FakeDetector())
+    scores = [finding.score for finding in report.findings]
+    assert len(scores) == 2
+    assert scores[0] > scores[1]
+    assert report.score == max(scores)
+
+
+@pytest.mark.parametrize(("shade", "verdict"), [(0.1, Verdict.REAL), (1.0, Verdict.INCONCLUSIVE), (8.0, Verdict.FAKE)])
+def test_verdicts_follow_the_thresholds(tmp_path: Path, shade: float, verdict: Verdict) -> None:
+    class Shaded(FakeDetector):
+        def __call__(self, crops: Image) -> Detection:
+            answer = super().__call__(crops)
+            return replace(answer, score=np.clip(answer.score * np.float32(shade), 0, 1))
+
+    report = image.scan(save(astronaut(), tmp_path / "a.png"), Shaded())
+    assert report.verdict is verdict
+
+
+def test_a_face_too_small_has_a_status_and_no_score(tmp_path: Path) -> None:
+    card = replace(FAKE_CARD, crop=replace(FAKE_CARD.crop, min_face_px=70))
+    detector = FakeDetector(card)
+    report = image.scan(save(crowd(), tmp_path / "two.png"), detector)
+    assert [finding.status for finding in report.findings] == [Status.OK, Status.FACE_TOO_SMALL]
+    assert report.findings[1].score is report.findings[1].verdict is report.findings[1].map is None
+    assert report.status is Status.OK
+    assert report.notes == ("1 face is smaller than the 70 px this detector needs",)
+    assert detector.calls == [(1, 64, 64, 3)]
+
+
+def test_only_small_faces_make_a_small_faced_file(tmp_path: Path) -> None:
+    detector = FakeDetector(replace(FAKE_CARD, crop=replace(FAKE_CARD.crop, min_face_px=1000)))
+    report = image.scan(save(crowd(), tmp_path / "two.png"), detector)
+    assert report.status is Status.FACE_TOO_SMALL
+    assert report.score is report.verdict is None
+    assert detector.calls == []
+
+
+def test_no_face_is_no_score(tmp_path: Path) -> None:
+    detector = FakeDetector()
+    report = image.scan(save(texture(), tmp_path / "x.png"), detector)
+    assert (report.status, report.score, report.verdict, report.findings) == (Status.NO_FACE, None, None, ())
+    assert detector.calls == []
+
+
+def test_an_unreadable_file_is_a_report_too(tmp_path: Path) -> None:
+    (tmp_path / "x.jpg").write_text("text")
+    report = image.scan(tmp_path / "x.jpg", FakeDetector())
+    assert (report.status, report.score) == (Status.UNSUPPORTED, None)
+    assert report.sha256 is not None
+    assert "not a picture" in report.notes[0]
+    missing = image.scan(tmp_path / "none.jpg", FakeDetector())
+    assert (missing.status, missing.sha256) == (Status.UNREADABLE, None)
+
+
+def test_without_calibration_there_is_a_score_and_no_verdict(tmp_path: Path) -> None:
+    detector = FakeDetector(replace(FAKE_CARD, calibration=None))
+    report = image.scan(save(astronaut(), tmp_path / "a.png"), detector)
+    assert report.score is not None
+    assert report.verdict is report.findings[0].verdict is None
+    assert report.notes == (image.UNCALIBRATED,)
+
+
+def test_a_detector_without_a_map(tmp_path: Path) -> None:
+    detector = FakeDetector(replace(FAKE_CARD, has_map=False))
+    (finding,) = image.scan(save(astronaut(), tmp_path / "a.png"), detector).findings
+    assert finding.score is not None
+    assert finding.map is finding.window is None
+
+
+def test_another_crop_profile_refuses_before_reading(tmp_path: Path) -> None:
+    detector = FakeDetector(replace(FAKE_CARD, crop=CropProfile(finder="yunet")))
+    with pytest.raises(CardError, match="this version has"):
+        image.scan(tmp_path / "does-not-exist.png", detector)
+
+
+def test_a_score_that_is_no_number_is_an_error(tmp_path: Path) -> None:
+    class Broken(FakeDetector):
+        def __call__(self, crops: Image) -> Detection:
+            return replace(super().__call__(crops), score=np.full(len(crops), np.nan, np.float32))
+
+    with pytest.raises(CardError, match="not numbers"):
+        image.scan(save(astronaut(), tmp_path / "a.png"), Broken())
+
+
+def test_many_crops_go_in_batches() -> None:
+    detector = FakeDetector()
+    crops = np.random.default_rng(0).integers(0, 256, (2 * image.BATCH + 3, 64, 64, 3), np.uint8)
+    answer = image.run(detector, crops)
+    assert [call[0] for call in detector.calls] == [image.BATCH, image.BATCH, 3]
+    np.testing.assert_allclose(answer.score, crops.mean((1, 2, 3)) / 255, rtol=1e-5)
+    assert answer.map is not None
+    assert answer.map.shape == (len(crops), 64, 64)
+
+
+def test_a_preview_keeps_proportions_and_never_enlarges() -> None:
+    assert image.preview(texture(300, 600), 200).shape == (100, 200, 3)
+    assert image.preview(texture(1, 6000), 200).shape == (1, 200, 3)
+    small = texture(30, 20)
+    assert image.preview(small, 200) is small

@@ -1,0 +1,101 @@
+"""Pairs: what differs between a photograph and its forgery is the forgery alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from forgesight import config
+from forgesight.data import manifest
+from forgesight.training.augment import apply, pipeline
+from forgesight.training.batches import Draw, Draws, Pairs, fixed_draws
+from forgesight.training.cache import gather
+from forgesight.training.recipe import AugmentSection, TrainRecipe
+from forgesight.types import CropProfile, ForgesightError
+
+PROFILE = CropProfile(size_px=64, margin=0.3)
+
+
+def _pairs(recipe: Path, *overrides: str, train: bool = True) -> Pairs:
+    settings = config.load(recipe, TrainRecipe, overrides)
+    samples = [s for s in manifest.read(Path(settings.data.path)) if s.split == "train"]
+    return Pairs(gather(samples, 400, progress=False), samples, settings, PROFILE, train=train)
+
+
+def test_a_photograph_without_a_face_is_left_out(recipe: Path) -> None:
+    assert len(_pairs(recipe)) == 4
+
+
+@pytest.mark.parametrize("method", ["selfblend", "faceswap", "inpaint"])
+def test_outside_the_region_real_and_forged_are_alike(recipe: Path, method: str) -> None:
+    pairs = _pairs(recipe, f"forge.methods={{{method}=1.0}}", "data.source_power=0", train=False)
+    item = pairs[Draw(0, 5, 9)]
+    assert item["crops"].shape == (2, 3, 64, 64)
+    assert item["labels"].tolist() == [0, 1]
+    assert item["regions"][0].max() == 0
+    region = item["regions"][1]
+    assert 0.01 < (region > 127).float().mean() < 0.8
+    grown = torch.nn.functional.max_pool2d(region[None].float(), 9, 1, 4)[0] > 0  # JPEG spreads by a block
+    gap = (item["crops"][0].float() - item["crops"][1].float()).abs().mean(0)
+    assert gap[~grown].mean() < 0.5
+    assert gap[region > 127].mean() > 0.5
+
+
+def test_a_draw_decides_everything(recipe: Path) -> None:
+    pairs = _pairs(recipe)
+    one, two, other = (pairs[Draw(1, seed, 0)]["crops"] for seed in (3, 3, 4))
+    assert torch.equal(one, two)
+    assert not torch.equal(one, other)
+
+
+def test_both_of_a_pair_are_augmented_alike_and_the_mask_follows() -> None:
+    section = AugmentSection(jpeg=0, resize=1, blur=1, noise=0, colour=1)
+    crop = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8).repeat(2, 1, 1, 1)
+    mask = torch.zeros(2, 32, 32, dtype=torch.uint8)
+    mask[:, :, :8] = 255
+    sides = set()
+    for seed in range(12):
+        torch.manual_seed(seed)
+        images, masks = apply(pipeline(section), crop, mask)
+        assert torch.equal(images[0], images[1])
+        assert torch.equal(masks[0], masks[1])
+        assert int((masks > 0).sum()) == 2 * 32 * 8
+        sides.add(bool(masks[0, 0, 0] > 0))
+    assert sides == {True, False}, "half of the pairs are flipped, masks with them"
+
+
+def test_small_sources_are_drawn_more_than_their_share() -> None:
+    sources = ["large"] * 900 + ["small"] * 100
+    even = [d.index for d in Draws(sources, 0.0, 4000, seed=1)]
+    fair = [d.index for d in Draws(sources, 1.0, 4000, seed=1)]
+    assert np.mean(np.array(even) >= 900) == pytest.approx(0.5, abs=0.05)
+    assert np.mean(np.array(fair) >= 900) == pytest.approx(0.1, abs=0.03)
+
+
+def test_every_epoch_draws_anew_and_every_run_alike() -> None:
+    draws = Draws(["a"] * 50, 0.5, 20, seed=2)
+    first = list(draws)
+    draws.set_epoch(1)
+    assert list(draws) != first
+    draws.set_epoch(0)
+    assert list(draws) == first
+
+
+def test_validation_pairs_are_the_same_every_time() -> None:
+    assert fixed_draws(5, 10, 0) == fixed_draws(5, 10, 0)
+    assert len({d.index for d in fixed_draws(50, 10, 0)}) == 10
+
+
+def test_an_unknown_method_is_named(recipe: Path) -> None:
+    with pytest.raises(ForgesightError, match="'deepfry'"):
+        _pairs(recipe, "forge.methods={deepfry=1.0}")
+
+
+def test_without_fakes_and_without_a_forge_there_is_nothing_to_learn(recipe: Path) -> None:
+    text = recipe.read_text().split("[forge]")[0]
+    recipe.write_text(text)
+    with pytest.raises(ForgesightError, match="nothing to learn"):
+        _pairs(recipe)
