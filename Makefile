@@ -10,7 +10,7 @@ WORKERS ?= 2
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format-check format lint types layers bench light results clean
+.PHONY: help demo test check format-check format lint types layers bench light train ship results clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -51,11 +51,19 @@ light: $(VENV)/.base-installed ## the base package alone, installed as a wheel i
 	cd out/light && ../../$(LIGHT)/bin/forgesight scan astronaut.png --out report $(ARGS)
 	rm -rf $(LIGHT)
 
+RECIPES := base-cpu default-cpu without-faceswap-cpu without-inpaint-cpu without-selfblend-cpu
+train: $(VENV)/.dev-installed ## train the default detector and its leave-one-out partners over ../shared/faces (hours; resumes nothing)
+	for recipe in $(RECIPES); do $(BIN)/forgesight train recipes/$$recipe.toml || exit 1; done
+
+ship: $(VENV)/.dev-installed ## put the trained default detector into the package
+	$(BIN)/forgesight export runs/forge-cpu src/forgesight/detectors/shipped/default
+
 RESULTS := out/results
 FACES ?= ../shared/faces
-results: $(VENV)/.dev-installed ## forge the test identities of FACES, judge the shipped detector, write docs/results/default.md
+LEFT_OUT := $(foreach m,faceswap inpaint selfblend,$(if $(wildcard runs/without-$(m)-cpu/card.json),--left-out $(m)=runs/without-$(m)-cpu))
+results: $(VENV)/.dev-installed ## forge the test identities of FACES, judge the shipped detector and its partners in runs/, write the page
 	$(BIN)/forgesight forge $(FACES) --out $(RESULTS)/set --split test --seed 1
-	$(BIN)/forgesight evaluate $(RESULTS)/set/manifest.parquet --out $(RESULTS)/default --page docs/results/default.md $(ARGS)
+	$(BIN)/forgesight evaluate $(RESULTS)/set/manifest.parquet --out $(RESULTS)/default --page docs/results/default.md $(LEFT_OUT) $(ARGS)
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -100,3 +100,22 @@ def test_not_toml(tmp_path: Path, content: bytes) -> None:
 def test_no_such_file(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"cannot read recipe .*nothing\.toml: No such file"):
         load(tmp_path / "nothing.toml", Whole)
+
+
+def test_a_recipe_may_extend_another(recipe: Path, tmp_path: Path) -> None:
+    variant = tmp_path / "variant.toml"
+    variant.write_text('extends = "recipe.toml"\nepochs = 9\n[optimiser]\nwarmup = 4\n', encoding="utf-8")
+    assert load(variant, Whole) == Whole(name="one", epochs=9, optimiser=Optimiser(learning_rate=0.5, warmup=4))
+
+
+def test_recipes_that_extend_each_other_are_refused(tmp_path: Path) -> None:
+    for name, other in (("a", "b"), ("b", "a")):
+        (tmp_path / f"{name}.toml").write_text(f'extends = "{other}.toml"\n', encoding="utf-8")
+    with pytest.raises(RecipeError, match="extends itself"):
+        load(tmp_path / "a.toml", Whole)
+
+
+def test_a_missing_base_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text('extends = "gone.toml"\n', encoding="utf-8")
+    with pytest.raises(RecipeError, match=r"cannot read recipe .*gone\.toml"):
+        load(tmp_path / "a.toml", Whole)

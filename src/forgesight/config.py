@@ -1,5 +1,7 @@
 """Recipes: one TOML file plus ``--set a.b=c`` becomes a frozen, validated model. An unknown key is an error.
 
+``extends = "other.toml"`` takes over what another recipe says, so that a variant states only what differs.
+
 This module reads and checks. What a recipe may contain is declared by the pydantic model its verb hands in.
 """
 
@@ -26,23 +28,37 @@ R = TypeVar("R", bound=Recipe)
 
 
 def load(path: Path, model: type[R], overrides: Sequence[str] = ()) -> R:
-    """Read a recipe file, apply ``a.b=c`` overrides (TOML values), validate.
+    """Read a recipe file and what it extends, apply ``a.b=c`` overrides (TOML values), validate.
 
     Raises:
         RecipeError: the file or an override cannot be read, a key is unknown, or a value does not fit.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RecipeError(f"cannot read recipe {path}: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"recipe {path} is not valid TOML: {error}") from error
+    data = _read(path)
     for override in overrides:
         _apply(data, override)
     try:
         return model.model_validate(data)
     except ValidationError as error:
         raise RecipeError(f"recipe {path}: " + "; ".join(_explain(e, model) for e in error.errors())) from error
+
+
+def _read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """A recipe's values, laid key by key over those of the recipe it ``extends``."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"cannot read recipe {path}: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"recipe {path} is not valid TOML: {error}") from error
+    base = data.pop("extends", None)
+    if base is None:
+        return data
+    if path in seen:
+        raise RecipeError(f"recipe {path} extends itself, by way of {seen[-1]}")
+    whole = _read(path.parent / str(base), (*seen, path))
+    for key, value in data.items():
+        whole[key] = {**whole[key], **value} if isinstance(value, dict) and isinstance(whole.get(key), dict) else value
+    return whole
 
 
 def _apply(data: dict[str, Any], override: str) -> None:

@@ -259,11 +259,11 @@ def test_names_that_no_one_expects(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_workers_are_chosen_by_cores_and_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder, "_cores", lambda: 16)
+    monkeypatch.setattr(folder, "cores", lambda: 16)
     assert folder._workers(None, folder.FEW) == 0
     assert folder._workers(None, folder.FEW + 1) == folder.FEW + 1
     assert folder._workers(None, 1000) == 11
     assert folder._workers(3, 1000) == 3
     assert folder._workers(3, 2) == 2
-    monkeypatch.setattr(folder, "_cores", lambda: 1)
+    monkeypatch.setattr(folder, "cores", lambda: 1)
     assert folder._workers(None, 1000) == 2

@@ -10,8 +10,9 @@ import torch
 
 from forgesight import config
 from forgesight.data import manifest
+from forgesight.training import batches
 from forgesight.training.augment import apply, pipeline
-from forgesight.training.batches import Draw, Draws, Pairs, fixed_draws
+from forgesight.training.batches import Draw, Draws, FixedDraws, Pairs
 from forgesight.training.cache import gather
 from forgesight.training.recipe import AugmentSection, TrainRecipe
 from forgesight.types import CropProfile, ForgesightError
@@ -85,8 +86,20 @@ def test_every_epoch_draws_anew_and_every_run_alike() -> None:
 
 
 def test_validation_pairs_are_the_same_every_time() -> None:
-    assert fixed_draws(5, 10, 0) == fixed_draws(5, 10, 0)
-    assert len({d.index for d in fixed_draws(50, 10, 0)}) == 10
+    assert list(FixedDraws(5, 10, 0)) == list(FixedDraws(5, 10, 0))
+    assert len({d.index for d in FixedDraws(50, 10, 0)}) == 10
+
+
+def test_processes_that_train_together_share_the_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    for draws in (Draws(["a"] * 50, 0.5, 21, seed=2), FixedDraws(21, 50, 0)):
+        monkeypatch.setattr(batches, "share", lambda: (0, 1))
+        alone = list(draws)
+        parts = []
+        for rank in range(2):
+            monkeypatch.setattr(batches, "share", lambda rank=rank: (rank, 2))
+            parts.append(list(draws))
+            assert len(parts[-1]) == len(draws) == 10
+        assert sorted(parts[0] + parts[1]) == sorted(alone[:20])
 
 
 def test_an_unknown_method_is_named(recipe: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forgesight.detectors import cards
-from forgesight.types import Card, CardError, CropProfile, Detection
+from forgesight.types import Card, CardError, CropProfile, Detection, MissingExtraError
 
 ONNX_FILE = "model.onnx"
 WEIGHTS_FILE = "weights.safetensors"
@@ -101,8 +101,12 @@ def load(name: str | Path, threads: int | None = None) -> Detector:
 
         return OnnxDetector(folder, threads)
     if (folder / WEIGHTS_FILE).is_file():
-        from forgesight.detectors.torch_backend import load_run
-
+        try:
+            from forgesight.detectors.torch_backend import load_run
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(
+                f'{folder} is a run: to use it, pip install "forgesight[train]", or export it'
+            ) from error
         return load_run(folder)
     raise CardError(f"{folder}: neither {ONNX_FILE} nor {WEIGHTS_FILE} in it; export a run, or finish its training")
 

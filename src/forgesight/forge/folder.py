@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import cv2
 import numpy as np
+from rich.console import Console
 from rich.progress import Progress
 
 from forgesight.data import manifest, sources
@@ -72,7 +73,7 @@ def forge_folder(
     image.suffix(encoding)  # an unknown encoding fails here, before any work
     _open(out, {"seed": seed, "encoding": encoding, "methods": sorted(chosen), "photographs": _digest(samples)})
     done = _read_log(out)
-    with Progress(disable=not progress, transient=True) as bar:
+    with Progress(console=Console(stderr=True), disable=not progress, transient=True) as bar:
         found = list(_counted(ordered(_find, samples, workers), bar, "finding faces", len(samples)))
         usable = [replace(s, landmarks=points) for s, points in zip(samples, found, strict=True) if points is not None]
         if not usable:
@@ -123,7 +124,8 @@ def _photographs(source: Path, splits: Sequence[str] | None, limit: int | None) 
         samples = sources.read(source)
     samples = [s for s in samples if s.label == 0 and (not splits or s.split in splits)]
     if not samples:
-        raise ForgeError(f"{source}: no real photograph in it" + (f" in split {', '.join(splits)}" if splits else ""))
+        where = f" in split {', '.join(splits)}: leave out --split, or name another" if splits else ": check the path"
+        raise ForgeError(f"{source}: no real photograph{where}")
     if limit and limit < len(samples):
         samples = [samples[i] for i in np.linspace(0, len(samples) - 1, limit).round().astype(int)]
     return samples

@@ -22,7 +22,7 @@ ALIGNMENT = "similarity-5of68"
 _SEARCH_SIDE_PX = 800  # HOG looks at faces from about 80 px up: larger photographs are searched at this side
 _UPSAMPLED_SIDE_PX = 1600  # and, when nothing was found, once more at this side for small faces
 _MAX_UPSAMPLING = 2.0
-_DOUBTFUL = 0.5  # of several faces, one the finder is less sure of gets a second look ...
+_DOUBTFUL = 0.5  # a face the finder is less sure of gets a second look ...
 _CONFIRMED = 0.35  # ... and must reach this there: badges and folds of cloth stay below 0.15, faces come out above 1
 _SECOND_LOOKS_PX = (100.0, 130.0)  # the sides to which its box is scaled for that
 _WARP_LIMIT_PX = 32_000  # OpenCV addresses the pixels it warps with 16 bits
@@ -48,7 +48,7 @@ class Face(NamedTuple):
 def find(rgb: Image, thorough: bool = False) -> list[Face]:
     """All faces, largest first. A photograph in which nothing is found is searched again enlarged.
 
-    Of several faces, a doubtful one is looked at again by itself and left out if it does not stand that.
+    A doubtful face is looked at again by itself and left out if it does not stand that.
 
     Args:
         rgb: (H, W, 3) uint8 RGB.
@@ -58,14 +58,12 @@ def find(rgb: Image, thorough: bool = False) -> list[Face]:
     longest = max(rgb.shape[:2])
     scale = min(1.0, _SEARCH_SIDE_PX / longest)
     larger = min(_MAX_UPSAMPLING, _UPSAMPLED_SIDE_PX / longest)
-    faces = _find_at(rgb, scale)
+    faces = _confirmed(rgb, _find_at(rgb, scale))
     if not faces and larger > scale * 1.2:
-        faces = _find_at(rgb, larger)
+        faces = _confirmed(rgb, _find_at(rgb, larger))
     elif thorough and scale < 1 and min(1.0, larger) > scale * 1.2:
-        further = _find_at(rgb, min(1.0, larger))
+        further = _confirmed(rgb, _find_at(rgb, min(1.0, larger)))
         faces += [face for face in further if not any(_overlap(face, known) for known in faces)]
-    surest = max((face.confidence for face in faces), default=0.0)
-    faces = [f for f in faces if f.confidence >= min(_DOUBTFUL, surest) or _second_look(rgb, f) >= _CONFIRMED]
     return sorted(faces, key=lambda face: -face.side_px)
 
 
@@ -211,6 +209,10 @@ def _neighbourhood(source: Image, matrix: np.ndarray, size: int) -> tuple[Image,
     return source[top:bottom, left:right], shifted
 
 
+def _confirmed(rgb: Image, faces: list[Face]) -> list[Face]:
+    return [face for face in faces if face.confidence >= _DOUBTFUL or _second_look(rgb, face) >= _CONFIRMED]
+
+
 def _find_at(rgb: Image, scale: float) -> list[Face]:
     height, width = (max(1, round(side * scale)) for side in rgb.shape[:2])
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
@@ -224,8 +226,8 @@ def _find_at(rgb: Image, scale: float) -> list[Face]:
         shape = predictor(small, rectangle)
         points = np.array([(p.x, p.y) for p in shape.parts()], float)
         points = (points + 0.5) * ratio - 0.5
-        left, top = rectangle.left() * ratio[0], rectangle.top() * ratio[1]
-        right, bottom = (rectangle.right() + 1) * ratio[0], (rectangle.bottom() + 1) * ratio[1]
+        edges = (rectangle.left(), rectangle.top(), rectangle.right() + 1, rectangle.bottom() + 1)
+        left, top, right, bottom = (float(edge * ratio[number % 2]) for number, edge in enumerate(edges))
         faces.append(Face((left, top, right, bottom), points.astype(np.float32), float(confidence)))
     return faces
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from forgesight import __version__
 from forgesight.media import faces
+from forgesight.processes import cores
 from forgesight.scanning import overlay, report
 from forgesight.scanning.image import Prepared, judge, run
 from forgesight.scanning.listing import OVERLAYS_NAME, STORE_NAME, File, Listing, collect
@@ -241,17 +242,13 @@ def _load(detector: str | Path | Detector, alone: bool) -> Detector:
         return detector
     from forgesight.detectors import zoo
 
-    return zoo.load(detector, None if alone else max(1, _cores() // 3))
+    return zoo.load(detector, None if alone else max(1, cores() // 3))
 
 
 def _workers(asked: int | None, files: int) -> int:
     if asked is not None:
         return min(asked, files)
-    return 0 if files <= FEW else min(files, max(2, _cores() - _cores() // 3))
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 0 if files <= FEW else min(files, max(2, cores() - cores() // 3))
 
 
 def _text(path: Path) -> str:

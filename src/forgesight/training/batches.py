@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.utils.data import Dataset, Sampler
 
 from forgesight.data.sources.faces import RULES
@@ -49,13 +49,22 @@ class Draws(Sampler[Draw]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.pairs
+        return self.pairs // share()[1]
 
     def __iter__(self) -> Iterator[Draw]:
         rng = np.random.default_rng((self.seed, self.epoch))
         chosen = rng.choice(len(self.probability), self.pairs, p=self.probability)
-        for index, seed in zip(chosen.tolist(), rng.integers(2**31, size=self.pairs).tolist(), strict=True):
-            yield Draw(index, seed, self.epoch)
+        seeds = rng.integers(2**31, size=self.pairs)
+        rank, processes = share()
+        for number in range(rank, len(self) * processes, processes):
+            yield Draw(int(chosen[number]), int(seeds[number]), self.epoch)
+
+
+def share() -> tuple[int, int]:
+    """This process' number and how many train together: each takes every n-th draw."""
+    if not distributed.is_available() or not distributed.is_initialized():
+        return 0, 1
+    return distributed.get_rank(), distributed.get_world_size()
 
 
 class Pairs(Dataset[dict[str, Tensor]]):
@@ -172,11 +181,19 @@ class Pairs(Dataset[dict[str, Tensor]]):
         return crop, np.asarray(inside, np.uint8)
 
 
-def fixed_draws(count: int, length: int, seed: int) -> list[Draw]:
+class FixedDraws(Sampler[Draw]):
     """The same ``count`` pairs every time, spread over ``length`` photographs: for validation."""
-    rng = np.random.default_rng((seed, 99))
-    chosen = rng.permutation(length)[: min(count, length)]
-    return [Draw(int(index), int(index) + 1, 10**6) for index in chosen]
+
+    def __init__(self, count: int, length: int, seed: int) -> None:
+        chosen = np.random.default_rng((seed, 99)).permutation(length)[: min(count, length)]
+        self.draws = [Draw(int(index), int(index) + 1, 10**6) for index in chosen]
+
+    def __len__(self) -> int:
+        return len(self.draws) // share()[1]
+
+    def __iter__(self) -> Iterator[Draw]:
+        rank, processes = share()
+        return iter(self.draws[rank : len(self) * processes : processes])
 
 
 def _shapes(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from forgesight.detectors.graph import Graph
 from forgesight.metrics.calibration import fit_temperature
 from forgesight.metrics.detection import threshold_at_fpr
-from forgesight.training.batches import Pairs, fixed_draws
+from forgesight.training.batches import FixedDraws, Pairs
 from forgesight.types import Calibration
 
 SIZEABLE = 100
@@ -25,7 +25,7 @@ def calibrate(graph: Graph, validation: Pairs) -> tuple[Calibration, dict[str, N
     A threshold keeps its rate of false positives on all reals together *and* on every sizeable source alone.
     """
     margins, labels = _margins(graph, validation)
-    sources = np.repeat([validation.sources[validation.real[d.index]] for d in _draws(validation)], 2)
+    sources = np.repeat([validation.sources[validation.real[d.index]] for d in _draws(validation).draws], 2)
     temperature = fit_temperature(margins, labels)
     scores = 1 / (1 + np.exp(-margins / temperature))
     real = labels == 0
@@ -36,15 +36,14 @@ def calibrate(graph: Graph, validation: Pairs) -> tuple[Calibration, dict[str, N
     return calibration, {"margin": margins, "label": labels, "source": sources}
 
 
-def _draws(validation: Pairs) -> list[Any]:
-    return fixed_draws(len(validation), len(validation), validation.recipe.seed)
+def _draws(validation: Pairs) -> FixedDraws:
+    return FixedDraws(len(validation), len(validation), validation.recipe.seed)
 
 
 @torch.inference_mode()
 def _margins(graph: Graph, validation: Pairs) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    draws: Any = _draws(validation)
     margins, labels = [], []
-    for batch in DataLoader(validation, batch_size=32, sampler=draws):
+    for batch in DataLoader(validation, batch_size=32, sampler=_draws(validation)):
         logits = graph.raw(batch["crops"].flatten(0, 1)).logits
         margins.append((logits[:, 1] - logits[:, 0]).numpy())
         labels.append(batch["labels"].flatten().numpy())

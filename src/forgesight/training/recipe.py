@@ -61,6 +61,7 @@ class OptimSection(Recipe):
     weight_decay: float = Field(0.02, ge=0)
     batch_pairs: int = Field(16, ge=1)
     epochs: int = Field(30, ge=1)
+    horizon_epochs: int | None = None  # the cosine is laid over this many epochs, of which ``epochs`` are trained
     warmup_steps: int = Field(300, ge=0)
     average: float = Field(0.998, ge=0, lt=1)
     clip: float = Field(1.0, gt=0)

@@ -26,7 +26,7 @@ from forgesight.data import manifest, sources
 from forgesight.detectors import cards, zoo
 from forgesight.detectors.graph import Graph
 from forgesight.processes import cores
-from forgesight.training.batches import Draws, Pairs, fixed_draws
+from forgesight.training.batches import Draws, FixedDraws, Pairs
 from forgesight.training.cache import gather
 from forgesight.training.calibrate import calibrate
 from forgesight.training.recipe import TrainRecipe
@@ -63,7 +63,7 @@ def train(
     if settings.net.init != "random":
         graph.net.load_state_dict(load_file(Path(settings.net.init) / zoo.WEIGHTS_FILE))
     loaders = _loaders(settings, train_set, validation_set)
-    steps = len(loaders[0]) * settings.optim.epochs
+    steps = len(loaders[0]) * (settings.optim.horizon_epochs or settings.optim.epochs)
     module = Supervised(graph, settings.optim, steps)
     best = callbacks.ModelCheckpoint(
         out / CHECKPOINTS, "best", monitor="val_loss", save_top_k=1, enable_version_counter=False
@@ -142,7 +142,7 @@ def _loaders(settings: TrainRecipe, train_set: Pairs, validation_set: Pairs) -> 
     if workers:
         options |= {"persistent_workers": True, "prefetch_factor": 4, "worker_init_fn": _one_thread}
     training = DataLoader(train_set, sampler=draws, drop_last=True, **options)
-    fixed: Any = fixed_draws(settings.data.validation_pairs, len(validation_set), settings.seed)
+    fixed = FixedDraws(settings.data.validation_pairs, len(validation_set), settings.seed)
     return training, DataLoader(validation_set, sampler=fixed, **options)
 
 
@@ -180,7 +180,7 @@ def _trainer(settings: TrainRecipe, out: Path, best: callbacks.Callback, *, prog
         enable_progress_bar=progress,
         enable_model_summary=False,
         default_root_dir=out,
-        use_distributed_sampler=True,
+        use_distributed_sampler=False,  # ours know how many processes there are
     )
 
 

@@ -29,9 +29,9 @@ class Supervised(lightning.LightningModule):
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """One step on (B, 2, ...) pairs."""
         total, verdict, region, _ = self._losses(batch)
-        self.log("train_verdict", verdict, on_step=False, on_epoch=True)
-        self.log("train_region", region, on_step=False, on_epoch=True, prog_bar=True)
-        self.log("train_loss", total, on_step=False, on_epoch=True, prog_bar=True)
+        self.log("train_verdict", verdict, on_step=False, on_epoch=True, sync_dist=True)
+        self.log("train_region", region, on_step=False, on_epoch=True, sync_dist=True, prog_bar=True)
+        self.log("train_loss", total, on_step=False, on_epoch=True, sync_dist=True, prog_bar=True)
         return total
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
@@ -41,11 +41,13 @@ class Supervised(lightning.LightningModule):
         self.log("val_loss", total, batch_size=size, sync_dist=True)
         self.log("val_verdict", verdict, batch_size=size, sync_dist=True)
         self.log("val_region", region, batch_size=size, sync_dist=True)
-        self.seen.append(((logits[:, 1] - logits[:, 0]).float().cpu(), batch["labels"].flatten().cpu()))
+        self.seen.append(((logits[:, 1] - logits[:, 0]).float(), batch["labels"].flatten()))
 
     def on_validation_epoch_end(self) -> None:
-        """AUC over all validation pairs of this process."""
-        scores, labels = (torch.cat(part).numpy() for part in zip(*self.seen, strict=True))
+        """AUC over the validation pairs of all processes."""
+        scores, labels = (
+            torch.as_tensor(self.all_gather(torch.cat(part))).flatten().cpu() for part in zip(*self.seen, strict=True)
+        )
         self.seen.clear()
         value = auc(np.asarray(scores), np.asarray(labels))
         self.log("val_auc", float(value), prog_bar=True, sync_dist=True)

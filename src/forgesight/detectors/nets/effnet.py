@@ -23,7 +23,12 @@ class EffnetMap(nn.Module):
     """
 
     def __init__(
-        self, backbone: str = "efficientnet_b0", width: int = 128, dropout: float = 0.2, activation: str = "relu"
+        self,
+        backbone: str = "efficientnet_b0",
+        width: int = 128,
+        dropout: float = 0.2,
+        activation: str = "relu",
+        mirror: bool = False,
     ) -> None:
         super().__init__()
         encoder: Any = timm.create_model(
@@ -35,6 +40,7 @@ class EffnetMap(nn.Module):
         channels = encoder.feature_info.channels()
         self.encoder = encoder
         self.residual_gain = 4.0
+        self.mirror = mirror
         self.up8 = _Up(channels[3], channels[2], 48)
         self.up4 = _Up(48, channels[1], 32)
         self.up2 = _Up(32, channels[0], 16)
@@ -46,12 +52,19 @@ class EffnetMap(nn.Module):
         nn.init.constant_(self.to_map.bias, -2.0)  # most pixels of most photographs are not forged
 
     def forward(self, x: Tensor) -> NetOutput:
-        """One pass; the map is returned as logits."""
+        """The map is returned as logits. With ``mirror``, evaluation is the mean over the crop and its mirror image."""
+        if self.training or not self.mirror:
+            return NetOutput(*self._once(x))
+        here, there = self._once(x), self._once(x.flip(-1))
+        logits, features, plane = ((a + b) / 2 for a, b in zip(here, (*there[:2], there[2].flip(-1)), strict=True))
+        return NetOutput(logits, features, plane)
+
+    def _once(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         residual = (x - F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)) * self.residual_gain
         levels = self.encoder(torch.cat([x, residual], dim=1))
         plane = self.to_map(self.up2(self.up4(self.up8(levels[3], levels[2]), levels[1]), levels[0]))
         features = self._features(self.neck(levels[3]), plane)
-        return NetOutput(self.classify(self.dropout(features)), features, plane)
+        return self.classify(self.dropout(features)), features, plane
 
     def _features(self, deep: Tensor, plane: Tensor) -> Tensor:
         """Mean features, inside minus outside of the predicted region, and the map's soft maximum and mean."""
