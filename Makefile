@@ -63,7 +63,7 @@ FACES ?= ../shared/faces
 LEFT_OUT := $(foreach m,faceswap inpaint selfblend,$(if $(wildcard runs/without-$(m)-cpu/card.json),--left-out $(m)=runs/without-$(m)-cpu))
 results: $(VENV)/.dev-installed ## forge the test identities of FACES, judge the shipped detector and its partners in runs/, write the page
 	$(BIN)/forgesight forge $(FACES) --out $(RESULTS)/set --split test --seed 1
-	$(BIN)/forgesight evaluate $(RESULTS)/set/manifest.parquet --out $(RESULTS)/default --page docs/results/default.md $(LEFT_OUT) $(ARGS)
+	$(BIN)/forgesight evaluate $(RESULTS)/set/manifest.parquet --out $(RESULTS)/default --page docs/results/default.md --readme README.md $(LEFT_OUT) $(ARGS)
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -200,12 +200,28 @@ def test_left_out_methods_are_judged_alone(made: Path, tmp_path: Path, monkeypat
     monkeypatch.setattr("forgesight.detectors.zoo.load", lambda name: {"without": other}[str(name)])
     page, out = tmp_path / "page.md", tmp_path / "eval"
     left_out = {"whiten2": "without"}
-    evaluate(made / "manifest.parquet", FakeDetector(), out, page=page, left_out=left_out, workers=0, progress=False)
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- results -->\nold\n<!-- /results -->\nafter\n")
+    pages = {"page": page, "readme": readme}
+    evaluate(made / "manifest.parquet", FakeDetector(), out, **pages, left_out=left_out, workers=0, progress=False)
     found = pl.read_parquet(out / "left-out" / "whiten2" / "scores.parquet")
     assert set(found["method"]) == {"real", "whiten2"}
     text = page.read_text()
     assert "| AUC on whiten2 when trained without it | to be reported | 1.000 (1.000-1.000) | reported |" in text
     assert "fake.without `222222222222`" in text
+    short = readme.read_text()
+    assert short.startswith("before\n<!-- results -->\n| forgery | AUC |")
+    assert short.endswith("<!-- /results -->\nafter\n")
+    assert "old" not in short
+    assert next(line for line in short.splitlines() if line.startswith("| whiten2")).endswith("| 1.000 (1.000-1.000) |")
+
+
+def test_a_file_without_marks_is_not_written_to(made: Path, tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("nothing to fill in\n")
+    with pytest.raises(ManifestError, match="no <!-- results -->"):
+        evaluate(made / "manifest.parquet", FakeDetector(), tmp_path, readme=readme, workers=0, progress=False)
+    assert readme.read_text() == "nothing to fill in\n"
 
 
 @dataclass

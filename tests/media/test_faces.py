@@ -183,3 +183,9 @@ def test_another_crop_profile_is_refused(wrong: CropProfile) -> None:
         faces.check(wrong)
     with pytest.raises(CardError, match="this version has"):
         faces.alignment(np.zeros((68, 2), np.float32), wrong)
+
+
+def test_a_badge_is_no_face_even_where_the_true_face_is_gone() -> None:
+    rgb = astronaut().copy()
+    rgb[60:190, 160:290] = 128
+    assert faces.find(rgb, thorough=True) == []

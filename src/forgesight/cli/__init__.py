@@ -208,6 +208,12 @@ def evaluate(
     detector: DetectorOption = "default",
     split: Annotated[str, typer.Option(metavar="NAME", help="train, val, test or all.")] = "test",
     page: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as a page of Markdown.")] = None,
+    readme: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", exists=True, dir_okay=False, help="Put a short table between the marks of a file."
+        ),
+    ] = None,
     left_out: Annotated[
         list[str] | None,
         typer.Option(metavar="METHOD=DETECTOR", help="A detector trained without a method, judged on it; repeatable."),
@@ -239,6 +245,7 @@ def evaluate(
         progress=not quiet,
         command=["forgesight", *sys.argv[1:]],
         page=page,
+        readme=readme,
         left_out=others,
         trained_on=trained_on or None,
     )

@@ -12,7 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from forgesight.evaluation.bars import Bar, Evaluation, bars, number, read
-from forgesight.types import Status
+from forgesight.types import ManifestError, Status
+
+OPEN, CLOSE = "<!-- results -->", "<!-- /results -->"
+"""Marks in a Markdown file, between which ``insert`` writes."""
 
 
 def write(
@@ -49,9 +52,46 @@ def write(
         _made(main, others),
     ]
     page.parent.mkdir(parents=True, exist_ok=True)
-    part = page.with_name(f".{page.name}.part")
-    part.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
-    os.replace(part, page)
+    _replace(page, "\n\n".join(part for part in parts if part) + "\n")
+
+
+def insert(
+    file: Path,
+    folder: Path,
+    *,
+    left_out: Mapping[str, Path] | None = None,
+) -> None:
+    """Replace what stands between the marks ``OPEN`` and ``CLOSE`` of a Markdown file by a short table.
+
+    Raises:
+        ManifestError: the file has no such marks, or a folder holds no finished evaluation.
+    """
+    main = read(folder)
+    others = {method: read(other) for method, other in (left_out or {}).items()}
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    before, opened, rest = text.partition(OPEN)
+    _, closed, after = rest.partition(CLOSE)
+    if not opened or not closed:
+        raise ManifestError(f"{file}: no {OPEN} ... {CLOSE} in it to write the results between")
+    rows = []
+    for method in main.names("method", "method"):
+        unseen = others[method].row("auc", "method", method) if method in others else {}
+        values = (number(main.row(metric, "method", method)) for metric in ("auc", "tpr_at_fake_threshold", "iou"))
+        rows.append((method, *values, number(unseen)))
+    head = ("forgery", "AUC", "called fake", "map IoU", "AUC of a detector that never saw it")
+    alarms = []
+    for name in main.names("dataset", "dataset"):
+        row = main.row("fpr_at_fake_threshold", "dataset", dataset=name)
+        alarms.append(f"{name} {number(row, percent=True)} of {row['n_real']}" if row else f"{name} not measured")
+    falsely = f"Real photographs called fake, by source: {'; '.join(alarms)}."
+    body = f"{OPEN}\n{_table(head, rows)}\n\n{falsely} In parentheses: 95 % intervals.\n{CLOSE}"
+    _replace(file, before + body + after)
+
+
+def _replace(file: Path, text: str) -> None:
+    part = file.with_name(f".{file.name}.part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, file)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

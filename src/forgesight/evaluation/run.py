@@ -52,6 +52,7 @@ def evaluate(
     command: Sequence[str] = (),
     methods: Sequence[str] | None = None,
     page: Path | None = None,
+    readme: Path | None = None,
     left_out: Mapping[str, str | Path] | None = None,
     trained_on: Sequence[str] | None = None,
 ) -> Path:
@@ -71,6 +72,7 @@ def evaluate(
         command: the command line, kept in the record and on the page.
         methods: judge only the fakes of these methods, beside all reals; None judges all.
         page: also write the Markdown page of results there.
+        readme: also write a short table between the marks of this Markdown file (see ``page.insert``).
         left_out: for the page, method -> a detector that was trained without it; each is judged on the reals and on
             that method, in ``out/left-out/METHOD``.
         trained_on: for the page, the methods the detector has seen in training; None means all that are judged.
@@ -92,6 +94,8 @@ def evaluate(
         _evaluate(manifest, other, chosen, folders[method], split, seed, workers, progress, command)
     if page is not None:
         pages.write(page, out, left_out=folders, trained_on=trained_on)
+    if readme is not None:
+        pages.insert(readme, out, left_out=folders)
     return table
 
 

@@ -27,7 +27,7 @@ def calibrate(graph: Graph, validation: Pairs) -> tuple[Calibration, dict[str, N
     margins, labels = _margins(graph, validation)
     sources = np.repeat([validation.sources[validation.real[d.index]] for d in _draws(validation).draws], 2)
     temperature = fit_temperature(margins, labels)
-    scores = 1 / (1 + np.exp(-margins / temperature))
+    scores = (1 / (1 + np.exp(-margins / temperature))).astype(np.float32)  # as the runtimes give them
     real = labels == 0
     counts = {str(name): int((real & (sources == name)).sum()) for name in np.unique(sources)}
     groups = [real] + [real & (sources == name) for name, count in counts.items() if count >= SIZEABLE]
