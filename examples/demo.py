@@ -30,7 +30,7 @@ from forgesight.types import Sample
 HOUSE = Path(__file__).resolve().parents[1]
 SHARED = HOUSE.parent / "shared" / "faces"
 SHOWN_PER_SOURCE = 2  # forged, scanned and reported: sources that allow figures
-SEED = 4  # a self-blend at full strength; seed 0, for one, draws the faintest kind
+SEED = 3  # a strong self-blend, and an inpainting after which the finder still sees the face
 COUNTED_PER_SOURCE = 8  # scanned and counted, with no report: the others
 
 Result = dict[str, Any]  # one line of results.jsonl
@@ -87,8 +87,8 @@ def scan(samples: Sequence[Sample], out: Path, detector: str) -> list[Result]:
 
 
 def report_failures(samples: Sequence[Sample], results: Sequence[Result]) -> bool:
-    """Whether a forged copy of the one photograph does not score above it; says which."""
-    scores = {sample.method: result["score"] for sample, result in zip(samples, results, strict=True)}
+    """Whether a forged copy of the one photograph does not score above it, at its true face; says which."""
+    scores = {s.method: score_of_face(s, result) for s, result in zip(samples, results, strict=True)}
     original = scores.pop("real")
     failed = False
     for method, score in scores.items():
@@ -98,6 +98,18 @@ def report_failures(samples: Sequence[Sample], results: Sequence[Result]) -> boo
         else:
             print(f"  {method} scores {score:.3f}, its original {original:.3f}")
     return failed
+
+
+def score_of_face(sample: Sample, result: Result) -> float | None:
+    """The score of the face that was forged, not of something else that was taken for a face."""
+    if sample.landmarks is None:
+        return None
+    x, y = sample.landmarks.mean(0)
+    for face in result["faces"]:
+        left, top, right, bottom = face["box"]
+        if left <= x < right and top <= y < bottom:
+            return None if face["score"] is None else float(face["score"])
+    return None
 
 
 def scan_shared(out: Path, detector: str) -> None:

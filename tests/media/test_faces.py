@@ -189,3 +189,14 @@ def test_a_badge_is_no_face_even_where_the_true_face_is_gone() -> None:
     rgb = astronaut().copy()
     rgb[60:190, 160:290] = 128
     assert faces.find(rgb, thorough=True) == []
+
+
+def test_a_badge_is_no_face_where_the_true_face_is_filled_in() -> None:
+    rgb = astronaut().copy()
+    whole = faces.find(rgb)[0]
+    hole = np.zeros(rgb.shape[:2], np.uint8)
+    cv2.fillConvexPoly(hole, cv2.convexHull(np.rint(whole.landmarks[27:60]).astype(np.int32)), 1)
+    filled = np.asarray(cv2.inpaint(rgb, cv2.dilate(hole, np.ones((9, 9), np.uint8)), 3, cv2.INPAINT_NS))
+    centre = whole.landmarks.mean(0)
+    for face in faces.find(filled, thorough=True):
+        assert np.linalg.norm(face.landmarks.mean(0) - centre) < whole.side_px / 2

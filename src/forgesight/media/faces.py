@@ -22,9 +22,9 @@ ALIGNMENT = "similarity-5of68"
 _SEARCH_SIDE_PX = 800  # HOG looks at faces from about 80 px up: larger photographs are searched at this side
 _UPSAMPLED_SIDE_PX = 1600  # and, when nothing was found, once more at this side for small faces
 _MAX_UPSAMPLING = 2.0
-_DOUBTFUL = 0.5  # of several faces, one the finder is less sure of gets a second look ...
+_DOUBTFUL = 0.5  # a face the finder is less sure of gets a second look ...
 _CONFIRMED = 0.35  # ... and must reach this there: badges and folds of cloth stay below 0.15, faces come out above 1
-_SUREST = 0.1  # the surest face of a photograph needs only this: forged and half-covered ones come down to 0.13
+_TOGETHER = 0.3  # the surest face of a photograph: forged, half-covered ones reach this, a badge 0.2 at most
 _SECOND_LOOKS_PX = (100.0, 130.0)  # the sides to which its box is scaled for that
 _WARP_LIMIT_PX = 32_000  # OpenCV addresses the pixels it warps with 16 bits
 
@@ -211,9 +211,17 @@ def _neighbourhood(source: Image, matrix: np.ndarray, size: int) -> tuple[Image,
 
 
 def _confirmed(rgb: Image, faces: list[Face]) -> list[Face]:
+    """The faces that are sure or stand a second look, and the surest one if both looks together speak for it."""
     surest = max((face.confidence for face in faces), default=0.0)
-    believed = min(_DOUBTFUL, max(surest, _SUREST))
-    return [face for face in faces if face.confidence >= believed or _second_look(rgb, face) >= _CONFIRMED]
+    kept = []
+    for face in faces:
+        if face.confidence < _DOUBTFUL:
+            second = _second_look(rgb, face)
+            together = face.confidence + second if face.confidence == surest else 0.0
+            if second < _CONFIRMED and together < _TOGETHER:
+                continue
+        kept.append(face)
+    return kept
 
 
 def _find_at(rgb: Image, scale: float) -> list[Face]:
