@@ -96,7 +96,8 @@ def test_ctrl_c_keeps_and_reports_what_is_done(folder: Path, tmp_path: Path) -> 
 def test_readers_do_not_outlive_a_killed_scan(folder: Path, tmp_path: Path) -> None:
     process = start(folder, tmp_path / "out", 0.15, 2)
     limit = time.monotonic() + 180
-    while not (readers := children(process.pid)) or rows(tmp_path / "out") < 1:
+    # Not later: readers that have read all there is leave by themselves, on a fast machine before the first result.
+    while not (readers := children(process.pid)):
         assert time.monotonic() < limit
         time.sleep(0.05)
     process.kill()
