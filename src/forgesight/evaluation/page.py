@@ -52,7 +52,7 @@ def write(
         _made(main, others),
     ]
     page.parent.mkdir(parents=True, exist_ok=True)
-    _replace(page, "\n\n".join(part for part in parts if part) + "\n")
+    write_text(page, "\n\n".join(part for part in parts if part) + "\n")
 
 
 def insert(
@@ -85,10 +85,11 @@ def insert(
         alarms.append(f"{name} {number(row, percent=True)} of {row['n_real']}" if row else f"{name} not measured")
     falsely = f"Real photographs called fake, by source: {'; '.join(alarms)}."
     body = f"{OPEN}\n{_table(head, rows)}\n\n{falsely} In parentheses: 95 % intervals.\n{CLOSE}"
-    _replace(file, before + body + after)
+    write_text(file, before + body + after)
 
 
-def _replace(file: Path, text: str) -> None:
+def write_text(file: Path, text: str) -> None:
+    """Write a file whole or not at all."""
     part = file.with_name(f".{file.name}.part")
     part.write_text(text, encoding="utf-8")
     os.replace(part, file)

@@ -137,7 +137,7 @@ def _evaluate(
         "counts": _counts(found),
         "environment": _environment(),
     }
-    _write_text(out / RECORD, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    pages.write_text(out / RECORD, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
     return out / TABLE
 
 
@@ -223,10 +223,4 @@ def _write_table(table: pl.DataFrame, out: Path) -> None:
     part = out / f".{TABLE}.part"
     table.write_parquet(part)
     os.replace(part, out / TABLE)
-    _write_text((out / TABLE).with_suffix(".csv"), table.write_csv(float_precision=6))
-
-
-def _write_text(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    pages.write_text((out / TABLE).with_suffix(".csv"), table.write_csv(float_precision=6))
