@@ -51,7 +51,7 @@ light: $(VENV)/.base-installed ## the base package alone, installed as a wheel i
 	cd out/light && ../../$(LIGHT)/bin/forgesight scan astronaut.png --out report $(ARGS)
 	rm -rf $(LIGHT)
 
-RECIPES := base-cpu default-cpu without-faceswap-cpu without-inpaint-cpu without-selfblend-cpu
+RECIPES := base-cpu default-cpu without-faceswap-cpu without-inpaint-diffusion-cpu without-selfblend-cpu
 train: $(VENV)/.dev-installed ## train the default detector and its leave-one-out partners over ../shared/faces (hours; resumes nothing)
 	for recipe in $(RECIPES); do $(BIN)/forgesight train recipes/$$recipe.toml || exit 1; done
 
@@ -60,9 +60,10 @@ ship: $(VENV)/.dev-installed ## put the trained default detector into the packag
 
 RESULTS := out/results
 FACES ?= ../shared/faces
-LEFT_OUT := $(foreach m,faceswap inpaint selfblend,$(if $(wildcard runs/without-$(m)-cpu/card.json),--left-out $(m)=runs/without-$(m)-cpu))
+SEEN := faceswap inpaint-diffusion selfblend
+LEFT_OUT := $(foreach m,$(SEEN),$(if $(wildcard runs/without-$(m)-cpu/card.json),--left-out $(m)=runs/without-$(m)-cpu))
 results: $(VENV)/.dev-installed ## forge the test identities of FACES, judge the shipped detector and its partners in runs/, write the page
-	$(BIN)/forgesight forge $(FACES) --out $(RESULTS)/set --split test --seed 1
+	$(BIN)/forgesight forge $(FACES) --out $(RESULTS)/set --split test --seed 1 $(foreach m,$(SEEN),--method $(m))
 	$(BIN)/forgesight evaluate $(RESULTS)/set/manifest.parquet --out $(RESULTS)/default --page docs/results/default.md --readme README.md $(LEFT_OUT) $(ARGS)
 
 clean: ## remove .venv and caches

@@ -8,10 +8,13 @@ import pytest
 
 from forgesight.config import load
 from forgesight.detectors import zoo
+from forgesight.forge.build import BuildRecipe
 from forgesight.forge.lab import METHODS
 from forgesight.training.recipe import TrainRecipe
 
-RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.toml"))
+FOLDER = Path(__file__).parents[1] / "recipes"
+RECIPES = sorted(FOLDER.glob("*.toml"))
+SHIPPED = load(FOLDER / "default-cpu.toml", TrainRecipe).forge.methods
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -23,11 +26,17 @@ def test_a_recipe_is_valid(path: Path) -> None:
     assert recipe.licence
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", SHIPPED)
 def test_a_left_out_method_is_left_out_and_so_is_it_from_what_the_run_starts_from(method: str) -> None:
-    folder = RECIPES[0].parent
-    recipe = load(folder / f"without-{method}-cpu.toml", TrainRecipe)
+    recipe = load(FOLDER / f"without-{method}-cpu.toml", TrainRecipe)
     assert method not in recipe.forge.methods
-    assert len(recipe.forge.methods) == len(METHODS) - 1
+    assert set(recipe.forge.methods) == set(SHIPPED) - {method}
     if recipe.net.init != "random":
-        assert method not in load(folder / f"{Path(recipe.net.init).name}.toml", TrainRecipe).forge.methods
+        assert method not in load(FOLDER / f"{Path(recipe.net.init).name}.toml", TrainRecipe).forge.methods
+
+
+@pytest.mark.parametrize("path", sorted((FOLDER / "forge").glob("*.toml")), ids=lambda path: path.stem)
+def test_a_recipe_of_a_test_bed_is_valid(path: Path) -> None:
+    recipe = load(path, BuildRecipe)
+    assert set(recipe.methods) <= set(METHODS)
+    assert sum(recipe.counts.model_dump().values()) > 0

@@ -8,7 +8,7 @@ This module reads and checks. What a recipe may contain is declared by the pydan
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,19 +27,24 @@ class Recipe(BaseModel):
 R = TypeVar("R", bound=Recipe)
 
 
-def load(path: Path, model: type[R], overrides: Sequence[str] = ()) -> R:
+def load(
+    path: Path | None, model: type[R], overrides: Sequence[str] = (), *, defaults: Mapping[str, Any] | None = None
+) -> R:
     """Read a recipe file and what it extends, apply ``a.b=c`` overrides (TOML values), validate.
+
+    What the file does not say is taken from ``defaults``; without a file they are the recipe.
 
     Raises:
         RecipeError: the file or an override cannot be read, a key is unknown, or a value does not fit.
     """
-    data = _read(path)
+    data = _laid_over(defaults or {}, _read(path) if path else {})
     for override in overrides:
         _apply(data, override)
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise RecipeError(f"recipe {path}: " + "; ".join(_explain(e, model) for e in error.errors())) from error
+        where = f"recipe {path}" if path else "recipe"
+        raise RecipeError(f"{where}: " + "; ".join(_explain(e, model) for e in error.errors())) from error
 
 
 def _read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
@@ -55,9 +60,14 @@ def _read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
         return data
     if path in seen:
         raise RecipeError(f"recipe {path} extends itself, by way of {seen[-1]}")
-    whole = _read(path.parent / str(base), (*seen, path))
-    for key, value in data.items():
-        whole[key] = {**whole[key], **value} if isinstance(value, dict) and isinstance(whole.get(key), dict) else value
+    return _laid_over(_read(path.parent / str(base), (*seen, path)), data)
+
+
+def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    whole = {key: dict(value) if isinstance(value, dict) else value for key, value in below.items()}
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(whole.get(key), dict)
+        whole[key] = {**whole[key], **value} if both else value
     return whole
 
 

@@ -47,7 +47,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One row of a manifest: one photograph or frame and what is known about it."""
+    """One row of a manifest: one photograph or frame and what is known about it.
+
+    Before ``forgesight data prepare`` has cut it into frames, ``path`` (and ``mask``) may also be a video.
+    """
 
     path: Path
     label: int  # 0 real, 1 fake
@@ -59,6 +62,7 @@ class Sample:
     mask: Path | None = None  # gray-scale fakeness map, Gray(|X - X'|) / 255; None = unknown
     region: Path | None = None  # binary forged region; None = unknown
     landmarks: Points | None = None  # (68, 2) px
+    attributes: tuple[str, ...] = ()  # what else is known of the person or the picture, as "smiling"
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,7 @@ def test_weights_of_another_detector_are_one_line(photo: Path, tmp_path: Path) -
 
 
 def test_forge_writes_a_manifest_and_make_may_be_left_out(photo: Path, tmp_path: Path) -> None:
-    options = ("--method", "inpaint", "--seed", 3, "--encoding", "jpeg:90", "--quiet")
+    options = ("--method", "inpaint-diffusion", "--seed", 3, "--encoding", "jpeg:90", "--quiet")
     short = run("forge", photo, "--out", tmp_path / "short", *options)
     long = run("forge", "make", photo, "--out", tmp_path / "long", *options)
     assert (short.exit_code, long.exit_code) == (0, 0)
@@ -152,7 +152,7 @@ def test_forge_writes_a_manifest_and_make_may_be_left_out(photo: Path, tmp_path:
 
 
 def test_forge_options_may_stand_first(photo: Path, tmp_path: Path) -> None:
-    result = run("forge", "--out", tmp_path / "forged", "--method", "inpaint", "--quiet", photo)
+    result = run("forge", "--out", tmp_path / "forged", "--method", "inpaint-diffusion", "--quiet", photo)
     assert result.exit_code == 0
 
 
@@ -166,9 +166,9 @@ def test_forge_list_names_every_method() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--method", "inpait"], "did you mean 'inpaint'?"),
+        (["--method", "inpaint-path"], "did you mean 'inpaint-patch'?"),
         (["--method", "zzz"], "known: faceswap"),
-        (["--method", "inpaint", "--split", "training"], "did you mean 'train'?"),
+        (["--method", "selfblend", "--split", "training"], "did you mean 'train'?"),
         (["--encoding", "bmp"], "unknown encoding 'bmp'"),
         (["--encoding", "jpeg:300"], "unknown encoding 'jpeg:300'"),
     ],

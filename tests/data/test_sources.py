@@ -21,8 +21,9 @@ def table(at: Path, rows: str, header: str = HEADER) -> Path:
 
 def test_faces_are_real_samples_named_by_source(tmp_path: Path) -> None:
     table(tmp_path, "london/1.jpg,london,london-001,smiling,9,9,test\nlfw/2.jpg,lfw,lfw-7,,250,250,train\n")
+    smiling = tmp_path / "london" / "1.jpg"
     assert faces.read(tmp_path) == [
-        Sample(tmp_path / "london" / "1.jpg", 0, identities=("london-001",), dataset="london", split="test"),
+        Sample(smiling, 0, identities=("london-001",), dataset="london", split="test", attributes=("smiling",)),
         Sample(tmp_path / "lfw" / "2.jpg", 0, identities=("lfw-7",), dataset="lfw", split="train"),
     ]
 

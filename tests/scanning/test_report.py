@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from forgesight.media import image
+from forgesight.media import image, sheet
 from forgesight.scanning import overlay, report
 from forgesight.scanning.folder import scan_paths
 from forgesight.scanning.report import Counts, Page
@@ -162,8 +162,8 @@ def test_an_interrupted_scan_says_so(tmp_path: Path) -> None:
 
 def test_heat_is_nothing_at_zero_and_strong_at_one() -> None:
     rgb = texture(8, 8)
-    np.testing.assert_array_equal(overlay.heat(rgb, np.zeros((8, 8), np.float32)), rgb)
-    hot = overlay.heat(rgb, np.ones((8, 8), np.float32)).astype(int)
+    np.testing.assert_array_equal(sheet.heat(rgb, np.zeros((8, 8), np.float32)), rgb)
+    hot = sheet.heat(rgb, np.ones((8, 8), np.float32)).astype(int)
     np.testing.assert_allclose(hot, rgb * 0.25 + np.array([240, 249, 33]) * 0.75, atol=2)  # the bright end of plasma
 
 

@@ -25,7 +25,7 @@ workers = 0
 size_px = 32
 
 [forge]
-methods = {{ selfblend = 0.5, faceswap = 0.25, inpaint = 0.25 }}
+methods = {{ selfblend = 0.5, faceswap = 0.25, inpaint-diffusion = 0.25 }}
 
 [optim]
 batch_pairs = 2

@@ -30,7 +30,7 @@ def test_a_photograph_without_a_face_is_left_out(recipe: Path) -> None:
     assert len(_pairs(recipe)) == 4
 
 
-@pytest.mark.parametrize("method", ["selfblend", "faceswap", "inpaint"])
+@pytest.mark.parametrize("method", ["selfblend", "faceswap", "inpaint-diffusion"])
 def test_outside_the_region_real_and_forged_are_alike(recipe: Path, method: str) -> None:
     pairs = _pairs(recipe, f"forge.methods={{{method}=1.0}}", "data.source_power=0", train=False)
     item = pairs[Draw(0, 5, 9)]

@@ -9,45 +9,35 @@ Exit codes: 0 done; 1 it could not be done (one line on stderr says why and what
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from dataclasses import asdict
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from forgesight import __version__
 from forgesight.cli import show
-from forgesight.cli.doors import Doors, ForgeDoors
+from forgesight.cli.doors import STYLE, Doors, WorkersOption, check_choice
+from forgesight.cli.forge import forge_app
 
-_STYLE: dict[str, Any] = {
-    "no_args_is_help": True,
-    "rich_markup_mode": None,  # plain text: quicker, and the same in a pipe
-    "context_settings": {"help_option_names": ["-h", "--help"]},
-}
 app = typer.Typer(
     cls=Doors,
     help="Find and locate face forgeries that the detector has never seen.",
     epilog="Example: forgesight scan photo.jpg holiday/ --out report",
     add_completion=False,
     pretty_exceptions_enable=False,
-    **_STYLE,
+    **STYLE,
 )
-forge_app = typer.Typer(cls=ForgeDoors, **_STYLE)
 app.add_typer(
     forge_app,
     name="forge",
     help="Make forgeries with exact masks.",
-    epilog="Example: forgesight forge photos/ --out forged --method inpaint",
+    epilog="Example: forgesight forge photos/ --out forged --method selfblend",
 )
 
 DetectorOption = Annotated[
     str,
     typer.Option("--detector", "-d", metavar="NAME|FOLDER", help="A name of the zoo, a run folder or an exported one."),
-]
-WorkersOption = Annotated[
-    int | None, typer.Option(metavar="N", min=1, help="Processes that find faces; by the number of cores if left out.")
 ]
 
 
@@ -90,78 +80,6 @@ def scan(
     )
     if not quiet:
         show.scan_summary(summary)
-
-
-@forge_app.command("make", epilog="Example: forgesight forge photos/ --out forged --method selfblend")
-def forge_make(
-    source: Annotated[
-        Path,
-        typer.Argument(
-            metavar="SOURCE",
-            exists=True,
-            help="A photograph, a folder of them, a folder with faces.csv or real/, a manifest.",
-        ),
-    ],
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Folder for images, masks and manifest.")
-    ],
-    method: Annotated[
-        list[str] | None,
-        typer.Option("--method", "-m", metavar="NAME", help="A manipulation; repeatable; all if left out."),
-    ] = None,
-    split: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only samples of this split; repeatable.")
-    ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed gives the same bytes.")] = 0,
-    limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="At most so many photographs.")] = None,
-    encoding: Annotated[
-        str, typer.Option(metavar="KIND", help="jpeg:QUALITY, webp:QUALITY or png; real and forged alike.")
-    ] = "jpeg:95",
-    workers: WorkersOption = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
-) -> None:
-    """Write photographs and their forgeries, with masks and a manifest.
-
-    Real and forged go through one encoder. Each forgery has its gray-scale mask and its binary region beside it.
-    `make` may be left out: `forgesight forge SOURCE ...` does the same.
-    """
-    from forgesight.forge.folder import forge_folder
-    from forgesight.forge.lab import METHODS
-    from forgesight.media import image
-
-    for name in method or ():
-        _check_choice(name, METHODS, "--method", "see `forgesight forge list`")
-    for name in split or ():
-        _check_choice(name, ("train", "val", "test"), "--split")
-    try:
-        image.suffix(encoding)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--encoding") from error
-    manifest = forge_folder(
-        source,
-        out,
-        method or (),
-        splits=split or None,
-        seed=seed,
-        limit=limit,
-        encoding=encoding,
-        workers=workers,
-        progress=not quiet,
-    )
-    typer.echo(f"manifest: {manifest}")
-
-
-@forge_app.command("list", epilog="Example: forgesight forge list")
-def forge_list() -> None:
-    """List the manipulations."""
-    from forgesight.forge.lab import METHODS
-
-    rows = [("method", "family", "needs a donor", "keeps identity", "what it does")]
-    for name, method in METHODS.items():
-        rows.append(
-            (name, method.family, show.yes(method.needs_donor), show.yes(method.keeps_identity), method.summary)
-        )
-    show.columns(rows)
 
 
 @app.command(epilog="Example: forgesight train recipes/default-cpu.toml --set optim.epochs=5")
@@ -231,7 +149,7 @@ def evaluate(
     OUT/table.csv has a row for each number of each method and source; OUT/scores.parquet a row for each photograph.
     """
     _check_detector(detector)
-    _check_choice(split, ("train", "val", "test", "all"), "--split")
+    check_choice(split, ("train", "val", "test", "all"), "--split")
     others = dict(_pair(text) for text in left_out or ())
     from forgesight.evaluation.run import evaluate as run_evaluation
 
@@ -265,21 +183,13 @@ def detectors(
         show.columns(rows + [show.card_row(known, zoo.card(known)) for known in zoo.names()])
         return
     if not Path(name).is_dir():
-        _check_choice(name, zoo.names(), "NAME|FOLDER", "or name a folder with a card.json")
+        check_choice(name, zoo.names(), "NAME|FOLDER", "or name a folder with a card.json")
     show.columns(list(show.flat(asdict(cards.read(Path(name)) if Path(name).is_dir() else zoo.card(name)))))
 
 
 def main() -> None:
     """Entry point of the console script."""
     app(prog_name="forgesight")
-
-
-def _check_choice(value: str, known: Iterable[str], option: str, mend: str = "") -> None:
-    known = list(known)
-    if value not in known:
-        guess = get_close_matches(value, known, 1)
-        hint = f"did you mean {guess[0]!r}?" if guess else f"known: {', '.join(known)}"
-        raise typer.BadParameter("; ".join(filter(None, (f"no {value!r}; {hint}", mend))), param_hint=option)
 
 
 def _check_detector(name: str, option: str = "--detector") -> None:
@@ -291,7 +201,7 @@ def _check_detector(name: str, option: str = "--detector") -> None:
         raise typer.BadParameter(
             f"{name!r} is an architecture without weights; train it and name its run folder", param_hint=option
         )
-    _check_choice(name, zoo.SHIPPED, option, "or name a run folder or an exported one")
+    check_choice(name, zoo.SHIPPED, option, "or name a run folder or an exported one")
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -1,13 +1,28 @@
-"""How commands answer what goes wrong: one line on stderr and an exit code. No command is here."""
+"""What all commands share: how they look, and how they answer what goes wrong: one line on stderr and an exit code.
+
+No command is here.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from forgesight.types import ForgesightError
+
+STYLE: dict[str, Any] = {
+    "no_args_is_help": True,
+    "rich_markup_mode": None,  # plain text: quicker, and the same in a pipe
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
+WorkersOption = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Processes that find faces; by the number of cores if left out.")
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
 
 _EXTRA_OF = {
     **dict.fromkeys(
@@ -19,7 +34,8 @@ _EXTRA_OF = {
 _AFTER_INTERRUPT = {
     "scan": "type the same command again to go on; no finished file is scanned twice",
     "train": "add --resume to the same command to go on from the last checkpoint",
-    "forge": "type the same command again; the same seed gives the same bytes",
+    "forge": "type the same command again to go on (forge fit: with --resume); what is finished is kept",
+    "data": "type the same command again to go on; what is finished is kept",
 }
 
 
@@ -60,3 +76,12 @@ class ForgeDoors(TyperGroup):
 def say_error(message: str) -> None:
     """One line on stderr, whatever the message was made of."""
     typer.echo("forgesight: " + " ".join(message.split()), err=True)
+
+
+def check_choice(value: str, known: Iterable[str], option: str, mend: str = "") -> None:
+    """Refuse a value that is not among the known ones, with a guess at what was meant."""
+    known = list(known)
+    if value not in known:
+        guess = get_close_matches(value, known, 1)
+        hint = f"did you mean {guess[0]!r}?" if guess else f"known: {', '.join(known)}"
+        raise typer.BadParameter("; ".join(filter(None, (f"no {value!r}; {hint}", mend))), param_hint=option)

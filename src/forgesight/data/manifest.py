@@ -28,8 +28,9 @@ SPLITS: tuple[str, ...] = get_args(Split)
 UNNAMED_METHOD = "unnamed"
 """The ``method`` of a fake whose row names none."""
 
-_IDENTITY_MARK = "|"
+_NAME_MARK = "|"
 _NUMBER_MARK = ";"
+_LISTS = ("identities", "attributes")  # columns that hold several names
 
 
 def read(path: Path, *, check_files: bool = False) -> list[Sample]:
@@ -171,12 +172,13 @@ def _sample(row: Mapping[str, Any], folder: Path, where: str) -> Sample:
         label=label,
         method=method,
         video=_text(row, "video", where),
-        identities=_identities(row.get("identities"), where),
+        identities=_names(row, "identities", where),
         dataset=_text(row, "dataset", where) or "",
         split=cast(Split, split),
         mask=_path(row, "mask", folder, where),
         region=_path(row, "region", folder, where),
         landmarks=_landmarks(row.get("landmarks"), where),
+        attributes=_names(row, "attributes", where),
     )
 
 
@@ -203,14 +205,15 @@ def _path(row: Mapping[str, Any], column: str, folder: Path, where: str) -> Path
     return None if text is None else Path(os.path.normpath(folder / text))
 
 
-def _identities(value: Any, where: str) -> tuple[str, ...]:
+def _names(row: Mapping[str, Any], column: str, where: str) -> tuple[str, ...]:
+    value = row.get(column)
     if value is None:
         return ()
-    names = value.split(_IDENTITY_MARK) if isinstance(value, str) else list(value)
+    names = value.split(_NAME_MARK) if isinstance(value, str) else list(value)
     if not all(isinstance(name, str) and name.strip() for name in names):
         raise ManifestError(
-            f"{where}, column 'identities': {value!r}; write names, none of them empty, "
-            f"as a list (Parquet) or joined by {_IDENTITY_MARK!r} (CSV)"
+            f"{where}, column {column!r}: {value!r}; write names, none of them empty, "
+            f"as a list (Parquet) or joined by {_NAME_MARK!r} (CSV)"
         )
     return tuple(name.strip() for name in names)
 
@@ -244,7 +247,8 @@ def _row(sample: Sample, folder: Path) -> dict[str, Any]:
         if file is not None:
             file = Path(os.path.abspath(file))
             row[column] = (file.relative_to(folder) if file.is_relative_to(folder) else file).as_posix()
-    row["identities"] = list(sample.identities)
+    for column in _LISTS:
+        row[column] = list(row[column])
     if sample.landmarks is not None:
         row["landmarks"] = np.asarray(sample.landmarks, np.float32).reshape(-1)
     return row
@@ -255,13 +259,14 @@ def _csv_bytes(rows: Sequence[Mapping[str, Any]], path: Path) -> bytes:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for row in rows:
-        for name in row["identities"]:
-            if _IDENTITY_MARK in name:
-                raise ManifestError(
-                    f"{path}: identity {name!r} of {row['path']} has a {_IDENTITY_MARK!r}; rename it or write .parquet"
-                )
         cells = dict(row)
-        cells["identities"] = _IDENTITY_MARK.join(row["identities"])
+        for column in _LISTS:
+            for name in row[column]:
+                if _NAME_MARK in name:
+                    raise ManifestError(
+                        f"{path}: {column} of {row['path']}: {name!r} has a {_NAME_MARK!r}; rename it or write .parquet"
+                    )
+            cells[column] = _NAME_MARK.join(row[column])
         if row["landmarks"] is not None:
             cells["landmarks"] = _NUMBER_MARK.join(str(v) for v in row["landmarks"])
         writer.writerow(["" if cells[name] is None else cells[name] for name in COLUMNS])
@@ -271,7 +276,7 @@ def _csv_bytes(rows: Sequence[Mapping[str, Any]], path: Path) -> bytes:
 def _parquet_bytes(rows: Sequence[Mapping[str, Any]]) -> bytes:
     import polars as pl
 
-    lists = {"identities": pl.List(pl.String), "landmarks": pl.List(pl.Float32)}
+    lists = dict.fromkeys(_LISTS, pl.List(pl.String)) | {"landmarks": pl.List(pl.Float32)}
     columns: dict[str, Any] = {}
     for name in COLUMNS:
         values = [row[name] for row in rows]

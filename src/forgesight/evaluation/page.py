@@ -6,12 +6,12 @@ page evaluates again.
 
 from __future__ import annotations
 
-import os
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from forgesight.evaluation.bars import Bar, Evaluation, bars, number, read
+from forgesight.records import table, write_text
 from forgesight.types import ManifestError, Status
 
 OPEN, CLOSE = "<!-- results -->", "<!-- /results -->"
@@ -84,20 +84,8 @@ def insert(
         row = main.row("fpr_at_fake_threshold", "dataset", dataset=name)
         alarms.append(f"{name} {number(row, percent=True)} of {row['n_real']}" if row else f"{name} not measured")
     falsely = f"Real photographs called fake, by source: {'; '.join(alarms)}."
-    body = f"{OPEN}\n{_table(head, rows)}\n\n{falsely} In parentheses: 95 % intervals.\n{CLOSE}"
+    body = f"{OPEN}\n{table(head, rows)}\n\n{falsely} In parentheses: 95 % intervals.\n{CLOSE}"
     write_text(file, before + body + after)
-
-
-def write_text(file: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    part = file.with_name(f".{file.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, file)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 def _head(main: Evaluation) -> str:
@@ -118,7 +106,7 @@ def _bars(found: Sequence[Bar]) -> str:
         f"- {bar.what}: {bar.shown}" + (f", asked {bar.asked}." if bar.asked else ".") for bar in found if not bar.met
     ]
     verdict = "What fell short:\n\n" + "\n".join(short) if short else "Nothing fell short of what is asked."
-    return f"## What is asked, what was shown\n\n{_table(('', 'asked', 'shown', 'met'), rows)}\n\n{verdict}"
+    return f"## What is asked, what was shown\n\n{table(('', 'asked', 'shown', 'met'), rows)}\n\n{verdict}"
 
 
 def _answer(bar: Bar) -> str:
@@ -149,7 +137,7 @@ def _methods(main: Evaluation, seen: Sequence[str]) -> str:
         "depend on how many fakes there are to a real. 1.000 (1.000-1.000) says that no error was seen here, not that "
         "none is made."
     )
-    return "\n\n".join(["## Detection by method", text, _table(head, rows), *notes])
+    return "\n\n".join(["## Detection by method", text, table(head, rows), *notes])
 
 
 def _left_out(others: Mapping[str, Evaluation]) -> str:
@@ -163,7 +151,7 @@ def _left_out(others: Mapping[str, Evaluation]) -> str:
         rows.append((method, counts, *values, f"{other.record['detector']['name']} `{_hash(other)}`"))
     head = ("left out", "real / fake", "AUC", "EER", "TPR at 1 % FPR", "map IoU", "detector")
     text = "Detectors trained without one method, each judged on that method: what to expect of a forgery never seen."
-    return f"## Leave one method out\n\n{text}\n\n{_table(head, rows)}"
+    return f"## Leave one method out\n\n{text}\n\n{table(head, rows)}"
 
 
 def _sources(main: Evaluation) -> str:
@@ -195,7 +183,7 @@ def _sources(main: Evaluation) -> str:
         "the manifest means, *any face* about all faces of the photograph, as a scan reports it. Intervals of shares "
         "after Wilson, photographs taken for independent; of the area by bootstrap."
     )
-    return f"## Real photographs by source\n\n{text}\n\n{_table(head, rows)}"
+    return f"## Real photographs by source\n\n{text}\n\n{table(head, rows)}"
 
 
 def _crossed(main: Evaluation) -> str:
@@ -210,7 +198,7 @@ def _crossed(main: Evaluation) -> str:
     if not rows:
         return ""
     text = "AUC of each method within each source, with the counts of real / fake."
-    return f"## Method by source\n\n{text}\n\n{_table(('method', *datasets), rows)}"
+    return f"## Method by source\n\n{text}\n\n{table(('method', *datasets), rows)}"
 
 
 def _maps(main: Evaluation, seen: Sequence[str]) -> str:
@@ -232,7 +220,7 @@ def _maps(main: Evaluation, seen: Sequence[str]) -> str:
         "share of the forged pixels which the detector was never shown and which do not count against it. "
         f"Fakes that were scored but whose region is missing from the crop or unreadable: {unjudged}."
     )
-    return f"## Where the forgery is\n\n{text}\n\n{_table(head, rows)}"
+    return f"## Where the forgery is\n\n{text}\n\n{table(head, rows)}"
 
 
 def _failures(main: Evaluation) -> str:
@@ -247,7 +235,7 @@ def _failures(main: Evaluation) -> str:
     for kind in ("real", "fake"):
         for name, by in sorted(counts[kind].items()):
             rows.append((kind, name, str(sum(by.values())), *(str(by.get(status, 0)) for status in statuses)))
-    return f"## What was not scored\n\n{text}\n\n" + _table(("", "source or method", "all", *statuses), rows)
+    return f"## What was not scored\n\n{text}\n\n" + table(("", "source or method", "all", *statuses), rows)
 
 
 def _made(main: Evaluation, others: Mapping[str, Evaluation]) -> str:

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from forgesight import records
 from forgesight.data import manifest as manifests
 from forgesight.data import splits
 from forgesight.detectors import zoo
@@ -36,8 +35,6 @@ TABLE = "table.parquet"
 RECORD = "evaluation.json"
 ALL = "all"
 """The ``split`` that means every sample of the manifest."""
-
-_PACKAGES = ("forgesight", "numpy", "opencv-python-headless", "dlib-bin", "onnxruntime", "pillow", "polars", "torch")
 
 
 def evaluate(
@@ -135,9 +132,9 @@ def _evaluate(
         "scored_now": len(missing),
         "seconds": round(time.monotonic() - began, 1),
         "counts": _counts(found),
-        "environment": _environment(),
+        "environment": records.environment(),
     }
-    pages.write_text(out / RECORD, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    records.write_text(out / RECORD, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
     return out / TABLE
 
 
@@ -199,28 +196,8 @@ def _counts(found: pl.DataFrame) -> dict[str, Any]:
     return counts
 
 
-def _environment() -> dict[str, Any]:
-    versions = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return {"versions": versions, "system": platform.platform(), "processor": _processor(), "cores": os.cpu_count()}
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
 def _write_table(table: pl.DataFrame, out: Path) -> None:
     part = out / f".{TABLE}.part"
     table.write_parquet(part)
     os.replace(part, out / TABLE)
-    pages.write_text((out / TABLE).with_suffix(".csv"), table.write_csv(float_precision=6))
+    records.write_text((out / TABLE).with_suffix(".csv"), table.write_csv(float_precision=6))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -18,6 +18,7 @@ class Portrait(NamedTuple):
 
     image: Image
     landmarks: Points
+    neutral: Points | None = None  # of the same person without the expression; only a donor of an expression has it
 
     @property
     def side_px(self) -> float:
@@ -38,14 +39,24 @@ class Forgery:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """An entry of ``lab.METHODS``. ``make(target, rng, donor=None)`` gives a Forgery."""
+    """An entry of ``lab.METHODS``. ``make(target, rng, donor=None)`` gives a Forgery.
+
+    A donor gives its ``face``, or its ``expression``: then it comes with the landmarks of its neutral face.
+    """
 
     name: str
     family: str
     summary: str
     make: Callable[..., Forgery]
-    needs_donor: bool = False
+    donor: Literal["none", "face", "expression"] = "none"
     keeps_identity: bool = True  # False: only on people whose source allows swaps
+    whole: bool = False  # makes the whole picture anew: only for head squares, of which nothing else is left
+    network: bool = False  # needs weights, which ``forgesight forge fit NAME`` makes
+
+    @property
+    def needs_donor(self) -> bool:
+        """Whether ``make`` wants a second portrait."""
+        return self.donor != "none"
 
 
 def finish(original: Image, forged: Image, description: Mapping[str, Any]) -> Forgery:

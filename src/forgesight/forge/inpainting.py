@@ -1,12 +1,18 @@
-"""Inpainting: a part of the face is removed and grown again from its border. ``inpaint`` is OpenCV's Telea (2004) and
-Navier-Stokes (Bertalmio et al., 2001) method on a central region or on one or more features of the face."""
+"""Inpainting: a part of the face is removed and grown again, from its border, from patches elsewhere, or by a network.
+
+``inpaint-diffusion`` is OpenCV's Telea (2004) and Navier-Stokes (Bertalmio et al., 2001) method. It and
+``inpaint-patch`` do what such methods do well, which is to retouch: brows, skin, strokes over the face vanish.
+``inpaint-conv``, a dilated convolutional completion after Iizuka et al. (2017), draws the centre of the face or one to
+three of its features anew.
+"""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-from forgesight.forge.forgery import Forgery, Portrait, blend, finish, hull
+from forgesight.forge import networks, patches
+from forgesight.forge.forgery import Forgery, Portrait, blend, blur, finish, hull
 from forgesight.types import Image, Points
 
 FEATURES: dict[str, tuple[int, ...]] = {
@@ -16,17 +22,100 @@ FEATURES: dict[str, tuple[int, ...]] = {
     "mouth": tuple(range(48, 60)),
 }
 _METHODS = {"telea": cv2.INPAINT_TELEA, "navier-stokes": cv2.INPAINT_NS}
+_SKIN: dict[str, tuple[tuple[int, ...], float]] = {  # around the mean of these landmarks, lifted by a share of it
+    "left-cheek": ((3, 31, 36, 48), 0.0),
+    "right-cheek": ((13, 35, 45, 54), 0.0),
+    "forehead": ((19, 24), 0.16),
+    "chin": ((8, 57), 0.0),
+}
+_BROWS: dict[str, tuple[int, ...]] = {"left-brow": tuple(range(17, 22)), "right-brow": tuple(range(22, 27))}
 _WORK_SIDE_PX = 240  # a face larger than this is filled at this size: the methods' time grows with the hole's area
 
 
-def inpaint(target: Portrait, rng: np.random.Generator, donor: None = None) -> Forgery:
-    """Fill the centre of the face, or one to three of its features, from the surrounding skin."""
-    names = ["centre"] if rng.random() < 0.4 else _draw_features(rng)
-    hole = _centre(target, rng) if names == ["centre"] else _features(target, names, rng)
+def inpaint_diffusion(target: Portrait, rng: np.random.Generator, donor: None = None) -> Forgery:
+    """Grow the surrounding skin over what is retouched."""
+    gap, where = retouched(target, rng)
     algorithm = str(rng.choice(list(_METHODS)))
-    filled = _fill(target, hole, _METHODS[algorithm], radius_px=int(rng.integers(2, 6)))
-    forged = blend(filled, target.image, hole.astype(np.float32))
-    return finish(target.image, forged, {"where": "+".join(names), "algorithm": algorithm})
+    filled = _fill(target, gap, _METHODS[algorithm], radius_px=int(rng.integers(2, 6)))
+    forged = blend(filled, target.image, gap.astype(np.float32))
+    return finish(target.image, forged, {"where": where, "algorithm": algorithm})
+
+
+def inpaint_patch(target: Portrait, rng: np.random.Generator, donor: None = None) -> Forgery:
+    """Cover what is retouched with patches of the same photograph, found by PatchMatch (Barnes et al., 2009)."""
+    gap, where = retouched(target, rng)
+    filled = patches.fill(target.image, gap, rng, side_px=target.side_px)
+    forged = blend(filled, target.image, gap.astype(np.float32))
+    return finish(target.image, forged, {"where": where})
+
+
+def inpaint_conv(target: Portrait, rng: np.random.Generator, donor: None = None) -> Forgery:
+    """Let a network draw what could be in the hole.
+
+    Raises:
+        ForgeError: the network was not fitted yet.
+    """
+    network = networks.load("inpaint-conv")
+    square = network.square(target)
+    gap, where = hole(Portrait(square.image, square.landmarks), rng)
+    made = networks.picture(network(conv_inputs(square.image, gap)))
+    weight = np.asarray(blur(gap, 0.008 * gap.shape[0]), np.float32)
+    forged = networks.lay_back(target.image, made, weight, square.matrix)
+    return finish(target.image, forged, {"where": where})
+
+
+def conv_inputs(square: Image, gap: np.ndarray) -> np.ndarray:
+    """What the completing network sees, (4, S, S): the square with its mean colour in the hole, and the hole."""
+    rgb = networks.planes(square)
+    outside = gap == 0
+    rgb[:, ~outside] = rgb[:, outside].mean(1, keepdims=True) if outside.any() else 0.5
+    return np.concatenate([rgb, gap[None].astype(np.float32)])
+
+
+def retouched(target: Portrait, rng: np.random.Generator) -> tuple[np.ndarray, str]:
+    """What a retoucher takes away, (H, W) of 0 and 1, and its name: strokes, or one to three brows and bits of skin."""
+    gap = np.zeros(target.image.shape[:2], np.uint8)
+    if rng.random() < 0.4:
+        for _ in range(int(rng.integers(1, 4))):
+            _stroke(gap, target, rng)
+        return gap, "strokes"
+    names = sorted(str(name) for name in rng.choice([*_SKIN, *_BROWS], int(rng.integers(1, 4)), replace=False))
+    for name in names:
+        if name in _BROWS:
+            points = np.rint(target.landmarks[list(_BROWS[name])]).astype(np.int32)
+            width = max(2, round(float(rng.uniform(0.08, 0.12)) * target.side_px))
+            cv2.polylines(gap, [points], False, 1, width, cv2.LINE_8)
+        else:
+            _patch_of_skin(gap, target, name, rng)
+    return gap, "+".join(names)
+
+
+def _stroke(gap: np.ndarray, target: Portrait, rng: np.random.Generator) -> None:
+    """A bent line from one side of the face to another, as of a scratch, a lock of hair or a letter."""
+    low, high = target.landmarks.min(0), target.landmarks.max(0)
+    start, bend, end = low + rng.random((3, 2)) * (high - low)
+    along = np.linspace(0, 1, 24)[:, None]
+    line = (1 - along) ** 2 * start + 2 * along * (1 - along) * bend + along**2 * end
+    width = max(2, round(float(rng.uniform(0.02, 0.045)) * target.side_px))
+    cv2.polylines(gap, [np.rint(line).astype(np.int32)], False, 1, width, cv2.LINE_8)
+
+
+def _patch_of_skin(gap: np.ndarray, target: Portrait, name: str, rng: np.random.Generator) -> None:
+    points, lift = _SKIN[name]
+    across = target.landmarks[45] - target.landmarks[36]
+    tilt = float(np.arctan2(across[1], across[0]))
+    up = np.array([np.sin(tilt), -np.cos(tilt)]) * lift
+    centre = target.landmarks[list(points)].mean(0) + (up + rng.uniform(-0.03, 0.03, 2)) * target.side_px
+    half = rng.uniform(0.06, 0.13, 2) * target.side_px
+    axes = (max(1, round(half[0])), max(1, round(half[1])))
+    at = (round(float(centre[0])), round(float(centre[1])))
+    cv2.ellipse(gap, at, axes, float(np.degrees(tilt)), 0, 360, 1, cv2.FILLED)
+
+
+def hole(target: Portrait, rng: np.random.Generator) -> tuple[np.ndarray, str]:
+    """What is to be filled, (H, W) of 0 and 1, and its name: the centre, or one to three features."""
+    names = ["centre"] if rng.random() < 0.4 else _draw_features(rng)
+    return _centre(target, rng) if names == ["centre"] else _features(target, names, rng), "+".join(names)
 
 
 def _draw_features(rng: np.random.Generator) -> list[str]:

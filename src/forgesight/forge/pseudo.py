@@ -1,4 +1,4 @@
-"""Pseudo fakes: a photograph blended with an altered copy of itself, so that only the traces of blending remain.
+"""Pseudo fakes: a photograph blended with an altered copy of itself or with a face of like shape, for the traces alone.
 
 ``selfblend`` follows Shiohara & Yamasaki (CVPR 2022), as set down in architectures.md, section 16.4. Lengths the recipe
 gives in pixels are for its crops of about 380 px; here they scale with the face.
@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from forgesight.forge.forgery import Forgery, Portrait, blend, finish, hull
-from forgesight.types import Image, Plane, Points
+from forgesight.media import faces
+from forgesight.types import ForgeError, Image, Plane, Points
 
 RATIOS = (0.25, 0.5, 0.75, 1.0, 1.0, 1.0)
 HULLS = ("full", "components", "extended", "face")
@@ -156,3 +157,48 @@ def _blend_weight(region: Plane, target: Portrait, rng: np.random.Generator) -> 
 
 def _odd(rng: np.random.Generator) -> int:
     return int(rng.integers(2, 13)) * 2 + 1
+
+
+def blended(target: Portrait, rng: np.random.Generator, donor: Portrait | None = None) -> Forgery:
+    """Blend in the face of another person of like shape. Face X-ray (Li et al., CVPR 2020); architectures.md, 16.3.
+
+    Raises:
+        ForgeError: there is no donor.
+    """
+    if donor is None:
+        raise ForgeError("blended needs a donor: another person whose landmarks lie alike")
+    shape = (target.image.shape[0], target.image.shape[1])
+    matrix = faces.similarity(donor.landmarks[17:], target.landmarks[17:])
+    laid = np.asarray(
+        cv2.warpAffine(donor.image, matrix, shape[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    )
+    hull_name = HULLS[rng.integers(len(HULLS))]
+    inside = _hull(target.landmarks, hull_name, shape, forehead=False)
+    inside = (_distorted(inside, target.side_px, rng) > 0.5).astype(np.uint8)
+    side = target.side_px / _FACE_PX
+    shrink = bool(rng.random() < 0.5)
+    reach = max(1, round(float(rng.integers(1, 22 if shrink else 6)) * side)) | 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+    inside = np.asarray((cv2.erode if shrink else cv2.dilate)(inside, kernel), np.uint8)
+    colour = laid.astype(np.float32)
+    there = inside > 0
+    if there.any():
+        colour += target.image[there].mean(0) - colour[there].mean(0)
+    distance = cv2.distanceTransform(inside, cv2.DIST_L2, 3)
+    width = 0.2 * max(1, *cv2.boundingRect(inside)[2:])
+    weight = np.asarray(np.clip(distance / width, 0, 1), np.float32)
+    forged = blend(np.asarray(np.clip(np.rint(colour), 0, 255), np.uint8), target.image, weight)
+    return finish(target.image, forged, {"hull": hull_name, "morphology": "erode" if shrink else "dilate"})
+
+
+def _distorted(region: np.ndarray, side_px: float, rng: np.random.Generator) -> Plane:
+    """A mask bent by random displacements on a coarse grid, up to a few hundredths of the face's side."""
+    height, width = region.shape
+    amount = float(rng.uniform(0.01, 0.05)) * side_px
+    coarse = rng.normal(0, amount, (6, 6, 2)).astype(np.float32)
+    offset = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    return np.asarray(
+        cv2.remap(region.astype(np.float32), columns + offset[..., 0], rows + offset[..., 1], cv2.INTER_LINEAR),
+        np.float32,
+    )

@@ -6,6 +6,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from forgesight.forge import networks
 from forgesight.forge.forgery import Forgery, Portrait, blend, blur, finish, hull
 from forgesight.types import ForgeError, Image, Plane, Points
 
@@ -89,3 +90,68 @@ def _triangles(points: Points) -> np.ndarray:
     if not len(kept):
         raise ForgeError("the landmarks of the target lie on a line: no mesh can be laid over them")
     return kept
+
+
+def deepfake(target: Portrait, rng: np.random.Generator, donor: None = None) -> Forgery:
+    """Redraw the face with the decoder of another group of people and blend it in. Mirrors Deepfakes.
+
+    The network's encoder is shared by all groups, each of which has a decoder of its own.
+
+    Raises:
+        ForgeError: the network was not fitted yet.
+    """
+    network = networks.load("deepfake")
+    square = network.square(target)
+    made = network(networks.planes(square.image))
+    group = int(rng.integers(len(made) // 3))
+    size = network.profile.size_px
+    inner = hull(square.landmarks, (size, size))
+    drawn = np.asarray(np.clip(networks.picture(made[group * 3 : group * 3 + 3]), 0, 255), np.uint8)
+    colour = match_colour(drawn, square.image, inner).astype(np.float32)
+    feather = float(rng.uniform(0.06, 0.12))
+    weight = feathered(inner, feather * size / (1 + 2 * network.profile.margin))
+    forged = networks.lay_back(target.image, colour, weight, square.matrix)
+    return finish(target.image, forged, {"group": group, "feather": round(feather, 4)})
+
+
+def faceswap_poisson(target: Portrait, rng: np.random.Generator, donor: Portrait | None = None) -> Forgery:
+    """Warp the donor's face as ``faceswap`` does and blend its gradients in (Perez et al., 2003).
+
+    Raises:
+        ForgeError: there is no donor.
+    """
+    if donor is None:
+        raise ForgeError("faceswap-poisson needs a donor: a second person's photograph with landmarks")
+    shape = target.image.shape[:2]
+    inner = hull(target.landmarks, shape)
+    colour = match_colour(warp(donor, target.landmarks, shape), target.image, inner)
+    shrink = max(1, round(float(rng.uniform(0.005, 0.05)) * target.side_px))
+    inside = cv2.erode(inner, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * shrink + 1, 2 * shrink + 1)))
+    forged = poisson(colour, target.image, np.asarray(inside, np.uint8))
+    return finish(target.image, forged, {"eroded_px": shrink})
+
+
+def poisson(source: Image, target: Image, inside: np.ndarray) -> Image:
+    """``target`` with the gradients of ``source`` inside a mask of 0 and 1, equal to ``target`` outside it.
+
+    The mask is kept one pixel off the picture's border, where the equation has no boundary value.
+    """
+    mask = inside.astype(np.uint8).copy()
+    mask[[0, -1]] = 0
+    mask[:, [0, -1]] = 0
+    if not mask.any():
+        return target.copy()
+    left, top, width, height = cv2.boundingRect(mask)
+    window = (slice(top - 1, top + height + 1), slice(left - 1, left + width + 1))
+    centre = ((width + 2) // 2, (height + 2) // 2)
+    # OpenCV puts the middle of the mask's bounding box on the given point of the target.
+    merged = cv2.seamlessClone(
+        np.ascontiguousarray(source[window]),
+        np.ascontiguousarray(target[window]),
+        mask[window] * 255,
+        centre,
+        cv2.NORMAL_CLONE,
+    )
+    forged = target.copy()
+    forged[window] = np.where(mask[window][..., None] > 0, merged, target[window])
+    return forged

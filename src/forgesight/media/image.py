@@ -86,7 +86,7 @@ def sha256(path: Path) -> str:
         raise _os_error(path, error) from error
 
 
-def encode(rgb: Image, encoding: str = "jpeg:95", synthetic: str | None = None) -> bytes:
+def encode(rgb: Image, encoding: str = "jpeg:95", synthetic: str | None = None, *, genuine: str | None = None) -> bytes:
     """The one encoder for real and forged photographs; same pixels, same bytes.
 
     Args:
@@ -94,6 +94,8 @@ def encode(rgb: Image, encoding: str = "jpeg:95", synthetic: str | None = None) 
         encoding: ``jpeg:Q`` (4:2:0), ``png`` or ``webp:Q`` with the quality Q in 1..100.
         synthetic: how the picture was made. It is stamped into the metadata (PNG text or EXIF, and the XMP field
             ``Iptc4xmpExt:DigitalSourceType``), so that a forgery says what it is. Pixels are not touched.
+        genuine: where a photograph that is not forged comes from. It is stamped in as many bytes, so that beside
+            forgeries neither the size of the file nor the presence of metadata tells them apart.
 
     Raises:
         ValueError: an encoding that is not one of these.
@@ -101,10 +103,12 @@ def encode(rgb: Image, encoding: str = "jpeg:95", synthetic: str | None = None) 
     name, quality = _parse(encoding)
     buffer = io.BytesIO()
     picture = PIL.Image.fromarray(np.ascontiguousarray(rgb, np.uint8), "RGB")
+    told = synthetic or genuine
+    xmp = b"" if told is None else _xmp(told, synthetic is not None)
     if name == "png":
-        picture.save(buffer, "PNG", compress_level=6, pnginfo=None if synthetic is None else _png_text(synthetic))
+        picture.save(buffer, "PNG", compress_level=6, pnginfo=None if told is None else _png_text(told, xmp))
         return buffer.getvalue()
-    stamp = {} if synthetic is None else {"exif": _exif(synthetic), "xmp": _xmp(synthetic)}
+    stamp = {} if told is None else {"exif": _exif(told), "xmp": xmp}
     if name == "jpeg":
         picture.save(buffer, "JPEG", quality=quality, subsampling="4:2:0", **stamp)
     else:
@@ -121,10 +125,12 @@ def suffix(encoding: str) -> str:
     return _SUFFIX_OF[_parse(encoding)[0]]
 
 
-def write_plane16(path: Path, plane: Plane) -> None:
-    """Keep a plane (H, W) of values in 0..1 as a 16-bit gray-scale PNG: round(value * 65535)."""
+def encode_plane16(plane: Plane) -> bytes:
+    """A plane (H, W) of values in 0..1 as a 16-bit gray-scale PNG: round(value * 65535)."""
+    buffer = io.BytesIO()
     levels = np.rint(np.clip(plane, 0, 1).astype(np.float64) * 65535).astype(np.uint16)
-    PIL.Image.fromarray(levels).save(path, "PNG", compress_level=6)
+    PIL.Image.fromarray(levels).save(buffer, "PNG", compress_level=6)
+    return buffer.getvalue()
 
 
 def read_plane(path: Path) -> Plane:
@@ -263,27 +269,28 @@ def _parse(encoding: str) -> tuple[str, int]:
     raise ValueError(f"unknown encoding {encoding!r}; use jpeg:Q, webp:Q (Q in 1..100) or png")
 
 
-def _exif(synthetic: str) -> bytes:
+def _exif(told: str) -> bytes:
     exif = PIL.Image.Exif()
-    exif[ExifTags.Base.ImageDescription] = synthetic.encode("ascii", "replace").decode()
+    exif[ExifTags.Base.ImageDescription] = told.encode("ascii", "replace").decode()
     exif[ExifTags.Base.Software] = "forgesight"
     return exif.tobytes()
 
 
-def _xmp(synthetic: str) -> bytes:
+def _xmp(told: str, forged: bool) -> bytes:
+    kind = f"<Iptc4xmpExt:DigitalSourceType>{_COMPOSITE}</Iptc4xmpExt:DigitalSourceType>"
     return (
         '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
         '<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
         ' xmlns:dc="http://purl.org/dc/elements/1.1/">'
-        f"<Iptc4xmpExt:DigitalSourceType>{_COMPOSITE}</Iptc4xmpExt:DigitalSourceType>"
-        f'<dc:description><rdf:Alt><rdf:li xml:lang="x-default">{escape(synthetic)}</rdf:li></rdf:Alt></dc:description>'
+        f"{kind if forged else ' ' * len(kind)}"  # what a photograph is from, nobody has told us
+        f'<dc:description><rdf:Alt><rdf:li xml:lang="x-default">{escape(told)}</rdf:li></rdf:Alt></dc:description>'
         "</rdf:Description></rdf:RDF></x:xmpmeta>"
     ).encode()
 
 
-def _png_text(synthetic: str) -> PngImagePlugin.PngInfo:
+def _png_text(told: str, xmp: bytes) -> PngImagePlugin.PngInfo:
     text = PngImagePlugin.PngInfo()
-    text.add_text("Description", synthetic)
+    text.add_text("Description", told)
     text.add_text("Software", "forgesight")
-    text.add_itxt("XML:com.adobe.xmp", _xmp(synthetic).decode())
+    text.add_itxt("XML:com.adobe.xmp", xmp.decode())
     return text

@@ -10,7 +10,6 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import numpy as np
 import PIL.Image
 
 from forgesight.media import faces, image
+from forgesight.media.sheet import heat
 from forgesight.scanning.image import Prepared
 from forgesight.types import Detection, Finding, Image, Plane, Report, Status, Verdict
 
@@ -29,7 +29,6 @@ FACES_SHOWN = 24
 """Faces of one photograph that get a close-up; every one of them gets its map."""
 
 _FACE_PX = 192
-_OPACITY = 0.75  # of heat at a fakeness of 1; at 0 the photograph is untouched
 _ENCODING = "jpeg:82"
 
 # Told apart by people with any colour vision (after Okabe and Ito); the words stand beside them in the report.
@@ -81,13 +80,6 @@ def name(path: Path) -> str:
     """A file name for a path's pictures: readable, safe, and the same in every run."""
     digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
     return f"{re.sub(r'[^A-Za-z0-9_-]+', '_', path.stem)[:48] or 'file'}-{digest}"
-
-
-def heat(rgb: Image, plane: Plane) -> Image:
-    """A picture (H, W, 3) under the heat of a map (H, W) of values in 0..1."""
-    levels = cv2.convertScaleAbs(plane, alpha=255)
-    alpha = np.asarray(plane * np.float32(_OPACITY), np.float32)
-    return np.asarray(cv2.blendLinear(rgb, cv2.applyColorMap(levels, _colour_map()), 1 - alpha, alpha), np.uint8)
 
 
 def colour_bar() -> list[str]:
@@ -145,10 +137,3 @@ def _save_map(path: Path, plane: Plane, window: tuple[int, int, int, int], shape
     levels = np.zeros(shape, np.uint8)
     levels[top:bottom, left:right] = np.rint(plane * 255)
     PIL.Image.fromarray(levels).save(path, "PNG", compress_level=1)
-
-
-@lru_cache(maxsize=1)
-def _colour_map() -> np.ndarray:
-    """(256, 1, 3) RGB from dark to bright."""
-    ramp = np.arange(256, dtype=np.uint8)[:, None]
-    return np.ascontiguousarray(cv2.applyColorMap(ramp, cv2.COLORMAP_PLASMA)[:, :, ::-1])

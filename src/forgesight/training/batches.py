@@ -13,6 +13,7 @@ from torch import Tensor, distributed
 from torch.utils.data import Dataset, Sampler
 
 from forgesight.data.sources.faces import RULES
+from forgesight.forge import networks
 from forgesight.forge.forgery import Portrait
 from forgesight.forge.lab import METHODS
 from forgesight.media import faces
@@ -83,6 +84,7 @@ class Pairs(Dataset[dict[str, Tensor]]):
         unknown = [name for name in self.methods if name not in METHODS]
         if unknown:
             raise ForgesightError(f"forge.methods: no method {unknown[0]!r}; there are {', '.join(sorted(METHODS))}")
+        _check(self.methods)
         if not self.methods and not len(self.own):
             raise ForgesightError("nothing to learn from: the manifest has no fakes and forge.methods is empty")
         self.shapes = _shapes(faces_.landmarks)
@@ -179,6 +181,20 @@ class Pairs(Dataset[dict[str, Tensor]]):
         size = (self.profile.size_px, self.profile.size_px)
         inside = cv2.warpAffine(region * 255, matrix, size, flags=cv2.INTER_LINEAR)
         return crop, np.asarray(inside, np.uint8)
+
+
+def _check(methods: Sequence[str]) -> None:
+    """Refuse what cannot be made of a loose face while training; a test bed can hold it."""
+    for name in methods:
+        method = METHODS[name]
+        if method.donor == "expression" or method.whole:
+            what = "a donor's neutral photograph" if method.donor == "expression" else "whole head squares"
+            raise ForgesightError(
+                f"forge.methods: {name} needs {what} and is not made while training: build a test bed with it "
+                "(forgesight forge build) and give its manifest as data.path"
+            )
+        if method.network:
+            networks.card(name)  # says how to fit it, if that was not done
 
 
 class FixedDraws(Sampler[Draw]):

@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from forgesight import config
+from forgesight.config import Recipe
 from forgesight.data import manifest, sources
 from forgesight.detectors import cards, zoo
 from forgesight.detectors.graph import Graph
@@ -52,12 +53,12 @@ def train(
     settings = config.load(recipe, TrainRecipe, overrides)
     out = out or Path("runs") / settings.name
     last = out / CHECKPOINTS / "last.ckpt"
-    _open(out, settings, last, resume=resume)
+    open_folder(out, settings, last, resume=resume)
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
     torch.set_num_threads(settings.trainer.threads or cores())
     card = _card(settings)
     train_set, validation_set, samples = _data(settings, card.crop, progress=progress)
-    _record(out, settings, samples)
+    record(out, settings, samples)
     graph = Graph(card)
     graph.net.to(memory_format=torch.channels_last)
     if settings.net.init != "random":
@@ -69,21 +70,30 @@ def train(
         out / CHECKPOINTS, "best", monitor="val_loss", save_top_k=1, enable_version_counter=False
     )
     trainer = _trainer(settings, out, best, progress=progress)
-    _fit(trainer, module, loaders, last if resume else None)
+    fit(trainer, module, loaders, last if resume else None)
     if trainer.is_global_zero:
         _finish(out, card, graph, best.best_model_path, validation_set)
     return out
 
 
-def _fit(trainer: lightning.Trainer, module: Supervised, loaders: Any, checkpoint: Path | None) -> None:
+def fit(
+    trainer: lightning.Trainer, module: lightning.LightningModule, loaders: Sequence[Any], checkpoint: Path | None
+) -> None:
+    """``trainer.fit`` that answers Ctrl-C as the rest of the house does: with KeyboardInterrupt."""
     try:
-        trainer.fit(module, loaders[0], loaders[1], ckpt_path=checkpoint, weights_only=False)
+        validation = loaders[1] if len(loaders) > 1 else None
+        trainer.fit(module, loaders[0], validation, ckpt_path=checkpoint, weights_only=False)
     except SystemExit:  # Lightning's answer to Ctrl-C, after which it also stops listening for the next one
         signal.signal(signal.SIGINT, signal.default_int_handler)
         raise KeyboardInterrupt from None
 
 
-def _open(out: Path, settings: TrainRecipe, last: Path, *, resume: bool) -> None:
+def open_folder(out: Path, settings: Recipe, last: Path, *, resume: bool) -> None:
+    """Make the run folder, or see that the one there may be resumed.
+
+    Raises:
+        RecipeError: it holds another run, or nothing to resume.
+    """
     recipe = out / "recipe.json"
     if resume and not last.exists():
         raise RecipeError(f"{out}: no checkpoint to resume from; leave out --resume")
@@ -140,13 +150,14 @@ def _loaders(settings: TrainRecipe, train_set: Pairs, validation_set: Pairs) -> 
     workers = settings.data.workers
     options: dict[str, Any] = {"batch_size": settings.optim.batch_pairs, "num_workers": workers}
     if workers:
-        options |= {"persistent_workers": True, "prefetch_factor": 4, "worker_init_fn": _one_thread}
+        options |= {"persistent_workers": True, "prefetch_factor": 4, "worker_init_fn": one_thread}
     training = DataLoader(train_set, sampler=draws, drop_last=True, **options)
     fixed = FixedDraws(settings.data.validation_pairs, len(validation_set), settings.seed)
     return training, DataLoader(validation_set, sampler=fixed, **options)
 
 
-def _one_thread(_: int) -> None:
+def one_thread(_: int) -> None:
+    """Keep a worker of a data loader to one core."""
     import cv2
 
     torch.set_num_threads(1)
@@ -194,8 +205,8 @@ def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Ten
     return average
 
 
-def _record(out: Path, settings: TrainRecipe, samples: Sequence[Sample]) -> None:
-    """What somebody needs to repeat the run."""
+def record(out: Path, settings: Recipe, samples: Sequence[Sample]) -> None:
+    """What somebody needs to repeat the run: recipe, manifest, environment."""
     (out / "recipe.json").write_text(json.dumps(settings.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
     manifest.write(list(samples), out / "manifest.parquet")
     packages = (

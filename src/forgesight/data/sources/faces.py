@@ -99,4 +99,5 @@ def _sample(row: Mapping[str, str | None], table: Path, line: int) -> Sample:
         identities=(cells["identity"],),
         dataset=cells["source"],
         split=cast(Split, cells["split"]),
+        attributes=tuple(filter(None, (row.get("tag") or "").strip().split("/"))),
     )

@@ -1,0 +1,120 @@
+"""The one generator behind all network manipulations, and the critic that trains it. No loss and no optimiser is here.
+
+The up-sampler, the skip connections, the dilated middle, the number of decoders and the size are parameters, so that
+two manipulations can differ in one of them and in nothing else.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Literal, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+Upsampler = Literal["transposed", "nearest", "bilinear"]
+MAX_WIDTH = 256
+
+
+class Generator(nn.Module):
+    """Encoder and decoder(s): (N, inputs, S, S) to (N, decoders * 3, S, S) in 0..1.
+
+    With ``noise`` > 0 the input is a vector (N, noise) instead, which a linear layer unfolds into a coarse picture
+    (3, S / 2, S / 2) for the encoder to start from.
+    """
+
+    def __init__(
+        self,
+        size_px: int,
+        inputs: int = 3,
+        *,
+        width: int = 24,
+        depth: int = 4,
+        up: Upsampler = "nearest",
+        skip: bool = True,
+        dilations: Sequence[int] = (),
+        decoders: int = 1,
+        noise: int = 0,
+    ) -> None:
+        super().__init__()
+        widths = [min(width * 2**level, MAX_WIDTH) for level in range(depth + 1)]
+        self.size_px, self.noise = size_px, noise
+        self.unfold = nn.Linear(noise, 3 * (size_px // 2) ** 2) if noise else None
+        self.stem = _block(3 if noise else inputs, widths[0])
+        self.downs = nn.ModuleList(_block(a, b, stride=2) for a, b in itertools.pairwise(widths))
+        self.middle = nn.Sequential(*(_block(widths[-1], widths[-1], dilation=rate) for rate in (*dilations, 1)))
+        self.decoders = nn.ModuleList(Decoder(widths, up, skip=skip) for _ in range(decoders))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The pictures of all decoders, one after another."""
+        levels = self.encode(inputs)
+        return torch.cat([decoder(levels) for decoder in self.decoders], dim=1)
+
+    def encode(self, inputs: Tensor) -> list[Tensor]:
+        """Features from full size (N, width, S, S) down to (N, C, S / 2^depth, S / 2^depth)."""
+        levels = [self.stem(inputs if self.unfold is None else self.coarse(inputs))]
+        for down in self.downs:
+            levels.append(down(levels[-1]))
+        levels[-1] = self.middle(levels[-1])
+        return levels
+
+    def coarse(self, noise: Tensor) -> Tensor:
+        """What the linear layer makes of a vector: (N, 3, S, S), blurred, about 0..1."""
+        if self.unfold is None:
+            raise TypeError("this generator starts from a picture")
+        half = self.size_px // 2
+        small = self.unfold(noise).view(-1, 3, half, half)
+        return nn.functional.interpolate(small, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+class Decoder(nn.Module):
+    """From the deepest features up to a picture (N, 3, S, S) in 0..1; with ``skip`` each level sees the encoder's."""
+
+    def __init__(self, widths: Sequence[int], up: Upsampler, *, skip: bool) -> None:
+        super().__init__()
+        self.skip = skip
+        steps = list(zip(widths[::-1], widths[-2::-1], strict=False))
+        self.ups = nn.ModuleList(_up(a, b, up) for a, b in steps)
+        self.blocks = nn.ModuleList(_block(b * 2 if skip else b, b) for _, b in steps)
+        self.head = nn.Conv2d(widths[0], 3, 3, padding=1)
+
+    def forward(self, levels: Sequence[Tensor]) -> Tensor:
+        """Decode what ``Generator.encode`` gave."""
+        value = levels[-1]
+        for up, block, level in zip(self.ups, self.blocks, levels[-2::-1], strict=True):
+            value = up(value)
+            value = block(torch.cat([value, level], dim=1) if self.skip else value)
+        return torch.sigmoid(self.head(value).float())
+
+
+class Critic(nn.Module):
+    """Judges pictures (N, inputs, S, S) patch by patch: logits (N, 1, h, w), high for real. Spectrally normalised."""
+
+    def __init__(self, inputs: int = 3, *, width: int = 32, depth: int = 4) -> None:
+        super().__init__()
+        widths = [inputs, *(min(width * 2**level, MAX_WIDTH) for level in range(depth))]
+        layers: list[nn.Module] = []
+        for a, b in itertools.pairwise(widths):
+            layers += [spectral_norm(nn.Conv2d(a, b, 4, 2, 1)), nn.LeakyReLU(0.2)]
+        self.layers = nn.Sequential(*layers, spectral_norm(nn.Conv2d(widths[-1], 1, 3, 1, 1)))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of the patches."""
+        return cast(Tensor, self.layers(images * 2 - 1))
+
+
+def _block(inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1) -> nn.Sequential:
+    size = 4 if stride == 2 else 3
+    padding = dilation if stride == 1 else 1
+    convolution = nn.Conv2d(inputs, outputs, size, stride, padding, dilation, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2))
+
+
+def _up(inputs: int, outputs: int, kind: Upsampler) -> nn.Module:
+    if kind == "transposed":
+        return nn.ConvTranspose2d(inputs, outputs, 4, 2, 1)
+    mode = {"nearest": "nearest", "bilinear": "bilinear"}[kind]
+    options = {"align_corners": False} if kind == "bilinear" else {}
+    return nn.Sequential(nn.Upsample(scale_factor=2, mode=mode, **options), nn.Conv2d(inputs, outputs, 3, padding=1))
