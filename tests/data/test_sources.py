@@ -102,7 +102,7 @@ def test_a_forgery_and_its_original_stay_together(tmp_path: Path) -> None:
     ("names", "message"),
     [
         (("photos/a.jpg",), "neither a folder real/ nor a folder fake/"),
-        (("real/a.txt",), "no photograph in real/ or fake/"),
+        (("real/a.txt",), "nothing to read in real/ or fake/"),
         (("fake/a.jpg", "masks/a.jpg"), "lossy format"),
         (("fake/a.jpg", "masks/a.png", "masks/a.bmp"), "mask for the same photograph"),
         (("fake/real/a.jpg",), "cannot be called 'real'"),

@@ -17,6 +17,7 @@ import typer
 
 from forgesight import __version__
 from forgesight.cli import show
+from forgesight.cli.data import data_app
 from forgesight.cli.doors import STYLE, Doors, WorkersOption, check_choice
 from forgesight.cli.forge import forge_app
 
@@ -33,6 +34,12 @@ app.add_typer(
     name="forge",
     help="Make forgeries with exact masks.",
     epilog="Example: forgesight forge photos/ --out forged --method selfblend",
+)
+app.add_typer(
+    data_app,
+    name="data",
+    help="Prepare, audit, divide and show data sets.",
+    epilog="Example: forgesight data audit forged/manifest.parquet",
 )
 
 DetectorOption = Annotated[

@@ -30,7 +30,7 @@ def face2face(target: Portrait, rng: np.random.Generator, donor: Portrait | None
     """
     if donor is None or donor.neutral is None:
         raise ForgeError("face2face needs a donor with an expression and the landmarks of its neutral face")
-    strength = float(rng.uniform(0.7, 1.2))
+    strength = float(rng.uniform(0.9, 1.4))
     wanted = expression(donor, target.landmarks)
     goal = np.asarray(target.landmarks + (wanted - target.landmarks) * strength, np.float32)
     forged = move(target.image, target.landmarks, goal)

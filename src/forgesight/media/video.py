@@ -123,12 +123,13 @@ def _decoded(
     """Decoded frames with their numbers, jumping ahead to the last key frame before the next wanted one."""
     import av
 
-    position = -1  # number of the frame decoded last
+    position, damaged = -1, False  # number of the frame decoded last; whether decoding it failed
     while left:
         if of.seekable:
             key = of.keys[max(0, bisect_right(of.keys, of.stamps[left[0]]) - 1)]
-            if number_of[key] > position + 1:
+            if damaged or number_of[key] > position + 1:
                 container.seek(key, stream=stream, backward=True, any_frame=False)
+        damaged = False
         try:
             for frame in container.decode(stream):
                 position = number_of.get(frame.pts, position + 1) if of.seekable else position + 1
@@ -141,7 +142,7 @@ def _decoded(
             after = [number_of[key] for key in of.keys if number_of[key] > max(position, left[0])]
             if not of.seekable or not after:
                 return
-            position = after[0] - 1  # what lies before the next key frame is lost; go on behind the damage
+            position, damaged = after[0] - 1, True  # what lies before the next key frame is lost
             yield position, None
 
 

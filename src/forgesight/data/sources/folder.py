@@ -1,7 +1,7 @@
 """Reader for the plainest data set there is: a folder with ``real/``, ``fake/`` and, if known, ``masks/``.
 
 ``fake/METHOD/photo.jpg`` names its method; ``fake/photo.jpg`` does not. The mask of ``fake/a/b.jpg`` is
-``masks/a/b.png`` X a forgery and its original never part when splits are assigned.
+``masks/a/b.png``. Identities are file stems, so a forgery and its original never part when splits are assigned.
 """
 
 from __future__ import annotations
@@ -9,13 +9,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from forgesight.data.manifest import UNNAMED_METHOD
+from forgesight.data.sources.layouts import VIDEOS, Choice, chosen
 from forgesight.types import REAL_METHOD, ManifestError, Sample
 
 PHOTOGRAPHS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif"})
 LOSSLESS = (".png", ".tif", ".tiff", ".bmp")
 
 
-def read(folder: Path) -> list[Sample]:
+def read_all(folder: Path, choice: Choice) -> list[Sample]:
+    """As ``read``, videos as well; ``masks/a/b.mp4``, being compressed, gives the region of ``fake/a/b.mp4``."""
+    samples = read(folder, PHOTOGRAPHS | VIDEOS)
+    methods = set(chosen(choice, sorted({s.method for s in samples if s.label})))
+    return [s for s in samples if not s.label or s.method in methods]
+
+
+def read(folder: Path, suffixes: frozenset[str] = PHOTOGRAPHS) -> list[Sample]:
     """The samples below ``folder``, sorted by path, all in the split ``train`` (see ``data.splits.assign``).
 
     ``dataset`` is the folder's own name.
@@ -28,10 +36,13 @@ def read(folder: Path) -> list[Sample]:
     real, fake = folder / "real", folder / "fake"
     if not real.is_dir() and not fake.is_dir():
         raise ManifestError(f"{folder} has neither a folder real/ nor a folder fake/; make at least one of them")
-    masks = _masks(folder / "masks")
+    masks = _masks(folder / "masks", suffixes)
     name = folder.resolve().name
-    samples = [Sample(path=path, label=0, identities=(path.stem,), dataset=name) for path in _photographs(real)]
-    for path in _photographs(fake):
+    samples = [
+        Sample(path=path, label=0, video=_video(path, folder), identities=(path.stem,), dataset=name)
+        for path in _files(real, suffixes)
+    ]
+    for path in _files(fake, suffixes):
         inside = path.relative_to(fake)
         method = inside.parts[0] if len(inside.parts) > 1 else UNNAMED_METHOD
         if method == REAL_METHOD:
@@ -41,25 +52,34 @@ def read(folder: Path) -> list[Sample]:
                 path=path,
                 label=1,
                 method=method,
+                video=_video(path, folder),
                 identities=(path.stem,),
                 dataset=name,
-                mask=masks.get(inside.with_suffix("")),
+                mask=None if _is_video(path) else masks.get(inside.with_suffix("")),
+                region=masks.get(inside.with_suffix("")) if _is_video(path) else None,
             )
         )
     if not samples:
-        known = ", ".join(sorted(PHOTOGRAPHS))
-        raise ManifestError(f"{folder}: no photograph in real/ or fake/; known are {known}")
+        raise ManifestError(f"{folder}: nothing to read in real/ or fake/; known are {', '.join(sorted(suffixes))}")
     return samples
 
 
-def _photographs(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in PHOTOGRAPHS and path.is_file())
+def _files(folder: Path, suffixes: frozenset[str]) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
 
 
-def _masks(folder: Path) -> dict[Path, Path]:
+def _video(path: Path, folder: Path) -> str | None:
+    return path.relative_to(folder).with_suffix("").as_posix() if _is_video(path) else None
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEOS
+
+
+def _masks(folder: Path, suffixes: frozenset[str]) -> dict[Path, Path]:
     masks: dict[Path, Path] = {}
-    for path in _photographs(folder):
-        if path.suffix.lower() not in LOSSLESS:
+    for path in _files(folder, suffixes):
+        if path.suffix.lower() in PHOTOGRAPHS and path.suffix.lower() not in LOSSLESS:
             raise ManifestError(f"{path}: a mask in a lossy format has false edges; save it as .png")
         key = path.relative_to(folder).with_suffix("")
         if key in masks:
