@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ def fit(
     module = Adversarial(generator, settings.optim, local=task.local)
     trainer = _trainer(settings, out, squares, progress=progress)
     run.fit(trainer, module, [_loader(settings, squares)], last if resume else None)
-    _publish(task, settings, generator, samples, out)
+    _publish(task, settings, generator, squares.sources, out)
     return networks.folder(method)
 
 
@@ -188,7 +189,7 @@ def _trainer(settings: ForgerRecipe, out: Path, squares: Squares, *, progress: b
         strategy=chosen.strategy,
         precision=precision,
         max_epochs=settings.optim.epochs,
-        log_every_n_steps=10,
+        log_every_n_steps=min(10, settings.optim.steps),
         callbacks=[
             callbacks.WeightAveraging(avg_fn=run.moving_average(settings.optim.average)),
             callbacks.ModelCheckpoint(out / run.CHECKPOINTS, "last", enable_version_counter=False),
@@ -234,7 +235,7 @@ class Samples(callbacks.Callback):
         cv2.imwrite(str(self.path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
 
 
-def _publish(task: Task, settings: ForgerRecipe, generator: Generator, samples: Sequence[Sample], out: Path) -> None:
+def _publish(task: Task, settings: ForgerRecipe, generator: Generator, datasets: Sequence[str], out: Path) -> None:
     """Export the averaged weights, check them, and put network and card into place as one step after the other."""
     generator.cpu().eval()
     example = (
@@ -262,7 +263,7 @@ def _publish(task: Task, settings: ForgerRecipe, generator: Generator, samples: 
         "size_px": settings.data.size_px,
         "margin": settings.data.margin,
         "recipe": settings.model_dump(mode="json"),
-        "trained_on": {name: sum(s.dataset == name for s in samples) for name in sorted({s.dataset for s in samples})},
+        "trained_on": dict(sorted(Counter(datasets).items())),
         **task.card,
         **({"noise": settings.net.noise} if settings.net.noise else {}),
     }
