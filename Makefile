@@ -10,7 +10,7 @@ WORKERS ?= 2
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format-check format lint types layers bench light train ship results clean
+.PHONY: help demo test check format-check format lint types layers bench light train ship results testbed clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -39,8 +39,9 @@ types: $(VENV)/.dev-installed ## mypy, strict
 layers: $(VENV)/.dev-installed ## the layer table of ARCHITECTURE.md
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.dev-installed ## photographs per second of a folder scan against the bound of this machine
-	$(BIN)/python benchmarks/scan_throughput.py $(ARGS)
+bench: $(VENV)/.dev-installed ## a folder scan, and preparing a 1080p clip, against what this machine allows
+	$(BIN)/python benchmarks/scan_throughput.py
+	$(BIN)/python benchmarks/prepare_throughput.py
 
 LIGHT := .venv-light
 light: $(VENV)/.base-installed ## the base package alone, installed as a wheel in a new environment, scans without torch
@@ -58,6 +59,9 @@ train: $(VENV)/.dev-installed ## train the default detector and its leave-one-ou
 ship: $(VENV)/.dev-installed ## put the trained default detector into the package
 	$(BIN)/forgesight export runs/forge-cpu src/forgesight/detectors/shipped/default
 
+NETWORKS := deepfake neuraltextures attribute-transposed attribute-nearest attribute-bilinear inpaint-conv synthesis
+FORGE_CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/forgesight/forge
+
 RESULTS := out/results
 FACES ?= ../shared/faces
 SEEN := faceswap inpaint-diffusion selfblend
@@ -65,6 +69,12 @@ LEFT_OUT := $(foreach m,$(SEEN),$(if $(wildcard runs/without-$(m)-cpu/card.json)
 results: $(VENV)/.dev-installed ## forge the test identities of FACES, judge the shipped detector and its partners in runs/, write the page
 	$(BIN)/forgesight forge $(FACES) --out $(RESULTS)/set --split test --seed 1 $(foreach m,$(SEEN),--method $(m))
 	$(BIN)/forgesight evaluate $(RESULTS)/set/manifest.parquet --out $(RESULTS)/default --page docs/results/default.md --readme README.md $(LEFT_OUT) $(ARGS)
+
+TESTBED := out/testbed
+testbed: $(VENV)/.dev-installed ## fit the networks behind manipulations that are not fitted yet, build the test bed over FACES, audit it (hours)
+	for method in $(NETWORKS); do test -f $(FORGE_CACHE)/$$method/model.onnx || $(BIN)/forgesight forge fit $$method --data $(FACES) || exit 1; done
+	$(BIN)/forgesight forge build recipes/forge/testbed.toml --out $(TESTBED) --page docs/results/forge.md --set data.path=$(FACES)
+	$(BIN)/forgesight data audit $(TESTBED)/manifest.parquet --page docs/results/forge-audit.md
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -10,6 +10,8 @@ from forgesight.config import load
 from forgesight.detectors import zoo
 from forgesight.forge.build import BuildRecipe
 from forgesight.forge.lab import METHODS
+from forgesight.training.forgers.recipe import ForgerRecipe, defaults
+from forgesight.training.forgers.tasks import TASKS
 from forgesight.training.recipe import TrainRecipe
 
 FOLDER = Path(__file__).parents[1] / "recipes"
@@ -33,6 +35,14 @@ def test_a_left_out_method_is_left_out_and_so_is_it_from_what_the_run_starts_fro
     assert set(recipe.forge.methods) == set(SHIPPED) - {method}
     if recipe.net.init != "random":
         assert method not in load(FOLDER / f"{Path(recipe.net.init).name}.toml", TrainRecipe).forge.methods
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_recipe_for_a_gpu_fits_every_network(name: str) -> None:
+    recipe = load(FOLDER / "forge" / "fit" / "gpu.toml", ForgerRecipe, defaults=defaults(TASKS[name]))
+    assert recipe.method == name
+    assert recipe.data.groups == TASKS[name].groups
+    assert recipe.data.size_px % 2**recipe.net.depth == 0
 
 
 @pytest.mark.parametrize("path", sorted((FOLDER / "forge").glob("*.toml")), ids=lambda path: path.stem)

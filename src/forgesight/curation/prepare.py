@@ -36,7 +36,7 @@ CROPS = CropProfile(size_px=256, margin=0.3)
 """Default crops: wide enough for every detector of the zoo to be trained on."""
 
 PART_FRAMES = 48
-"""Frames of one video that a worker takes at a time."""
+"""Frames of one video that a worker takes at a time, at most."""
 
 _LOG, _SETTINGS, _SUMMARY = "frames.jsonl", "prepare.json", "summary.json"
 
@@ -124,7 +124,7 @@ def _cut(
 
 
 def _parts(sample: Sample, chosen: Wanted) -> list[Part]:
-    """A sample as parts of at most PART_FRAMES frames; a short one, or one that cannot be read, is one part."""
+    """A sample as parts of at most PART_FRAMES frames; of a few wanted frames, or of no video, one part."""
     whole = Part(sample, chosen.frames, chosen.every_s, chosen.profile)
     if not is_video(sample.path) or (chosen.frames or PART_FRAMES + 1) <= PART_FRAMES:
         return [whole]
@@ -132,7 +132,10 @@ def _parts(sample: Sample, chosen: Wanted) -> list[Part]:
         count = len(wanted(whole, video.index(sample.path)))
     except MediaError:
         return [whole]  # the worker meets the same error and says so
-    return [replace(whole, start=at, stop=at + PART_FRAMES) for at in range(0, max(count, 1), PART_FRAMES)]
+    pieces = -(-count // PART_FRAMES)
+    pieces += -pieces % cores()  # as many for each core, so that none works alone at the end
+    size = max(1, -(-count // max(1, pieces)))
+    return [replace(whole, start=at, stop=at + size) for at in range(0, max(count, 1), size)]
 
 
 def _joined(parts: Sequence[Done]) -> Done:
