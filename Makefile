@@ -40,7 +40,7 @@ layers: $(VENV)/.dev-installed ## the layer table of ARCHITECTURE.md
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.dev-installed ## a folder scan, and preparing a 1080p clip, against what this machine allows
-	$(BIN)/python benchmarks/scan_throughput.py
+	$(BIN)/python benchmarks/scan_throughput.py $(ARGS)
 	$(BIN)/python benchmarks/prepare_throughput.py
 
 LIGHT := .venv-light

@@ -5,6 +5,7 @@ No command is here.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Annotated, Any
@@ -57,9 +58,12 @@ class Doors(TyperGroup):
                 raise
             say_error(f'this needs {package}, which is not installed: pip install "forgesight[{_EXTRA_OF[package]}]"')
         except OSError as error:
-            if error.filename is None:  # a closed pipe among others, which typer ends quietly
+            if error.errno == errno.ENOSPC:
+                say_error("the disk is full; what is finished is kept: make room and type the same command again")
+            elif error.filename is None:  # a closed pipe among others, which typer ends quietly
                 raise
-            say_error(f"{error.filename}: {error.strerror}")
+            else:
+                say_error(f"{error.filename}: {error.strerror}")
         raise typer.Exit(1)
 
 

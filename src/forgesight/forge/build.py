@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from forgesight import config
 from forgesight.config import Recipe
@@ -15,6 +15,7 @@ from forgesight.data import sources, splits
 from forgesight.forge import networks, page, plan
 from forgesight.forge.folder import SQUARE_MARGIN, Style, check_methods, make_set
 from forgesight.forge.lab import METHODS
+from forgesight.media import image
 from forgesight.types import CropProfile, ForgeError, Sample
 
 
@@ -50,6 +51,12 @@ class BuildRecipe(Recipe):
     methods: tuple[str, ...] = ()  # all if empty
     encoding: str = "jpeg:92"
     square: SquareSection = SquareSection()
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        image.suffix(value)
+        return value
 
 
 def build(
