@@ -1,6 +1,6 @@
 """Attributes changed: hair, skin, lips or brows take another colour, and a network draws the whole square anew for it.
 
-Mirrors StarGAN, AttGAN, STGAN and IcGAN: an encoder-decoder with skip connections is told which attribute to change and
+Mirrors StarGAN, AttGAN, STGAN and IcGAN: an encoder-decoder with skip connections is told what to change, where and
 how. The methods differ in their up-sampler alone, which is what leaves the trace. What the networks are taught stands
 here as well, so that training and forging mean the same by "lips": ``weight`` and ``recolour`` need no network.
 """
@@ -18,7 +18,7 @@ from forgesight.forge.forgery import Forgery, Portrait, blur, finish, hull
 from forgesight.types import Image, Plane, Points
 
 PARTS = ("hair", "skin", "lips", "brows")
-INPUTS = 3 + len(PARTS) + 3
+INPUTS = 3 + 3
 # CIELAB (L, a, b): the strongest change of each part that still looks alive.
 _LIMITS: dict[str, NDArray[np.float64]] = {
     "hair": np.array([26.0, 12.0, 18.0]),
@@ -34,7 +34,8 @@ def _attribute(name: str, target: Portrait, rng: np.random.Generator, donor: Non
     part, shift = draw(rng)
     network = networks.load(name)
     square = network.square(target)
-    made = networks.picture(network(inputs(square.image, part, shift)))
+    where = weight(square.image, square.landmarks, part)
+    made = networks.picture(network(inputs(square.image, where, shift)))
     forged = networks.lay_back(target.image, made, border(network.profile.size_px), square.matrix)
     return finish(target.image, forged, {"part": part, "lab": [round(float(v), 2) for v in shift]})
 
@@ -52,11 +53,10 @@ def draw(rng: np.random.Generator) -> tuple[str, NDArray[np.float64]]:
     return part, shift * _LIMITS[part]
 
 
-def inputs(square: Image, part: str, shift: NDArray[np.float64]) -> NDArray[np.float32]:
-    """What the network sees, (INPUTS, S, S): the square, a plane for each part, the change of colour."""
-    code = np.array([*(float(part == name) for name in PARTS), *(shift / 25.0)], np.float32)
-    flat = np.broadcast_to(code[:, None, None], (len(code), *square.shape[:2]))
-    return np.concatenate([networks.planes(square), flat])
+def inputs(square: Image, where: Plane, shift: NDArray[np.float64]) -> NDArray[np.float32]:
+    """What the network sees, (INPUTS, S, S): the square, and what is wanted in each of the three channels of CIELAB."""
+    wanted = where[None] * (shift / 25.0).astype(np.float32)[:, None, None]
+    return np.concatenate([networks.planes(square), wanted]).astype(np.float32)
 
 
 def recolour(square: Image, weight: Plane, shift: NDArray[np.float64]) -> Image:

@@ -77,12 +77,12 @@ def neuraltextures(face: Face, rng: np.random.Generator) -> Example:
 
 
 def recolouring(face: Face, rng: np.random.Generator) -> Example:
-    """Change the colour of a part, which the network must find by itself."""
+    """Change the colour of a part, drawing the whole square anew for it."""
     image, points = face.portrait.image, face.portrait.landmarks
     part, shift = attribute.draw(rng)
     where = attribute.weight(image, points, part)
     truth = attribute.recolour(image, where, shift)
-    return Example(attribute.inputs(image, part, shift), networks.planes(truth), 1 + 2 * where)
+    return Example(attribute.inputs(image, where, shift), networks.planes(truth), 1 + 2 * where)
 
 
 def completion(face: Face, rng: np.random.Generator) -> Example:
@@ -107,7 +107,7 @@ def _attribute(up: str) -> Task:
         margin=0.5,
         size_px=192,
         net={"inputs": attribute.INPUTS, "width": 16, "depth": 4, "up": up, "skip": True},
-        optim={"batch": 12, "epochs": 12, "adversarial": 0.02, "critic_width": 16},
+        optim={"batch": 12, "epochs": 4, "adversarial": 0.02, "critic_width": 16},
     )
 
 
@@ -119,8 +119,8 @@ TASKS: dict[str, Task] = {
             deepfake,
             keeps_identity=False,
             margin=0.2,
-            net={"width": 24, "depth": 4, "skip": False, "up": "nearest"},
-            optim={"batch": 24, "epochs": 40, "adversarial": 0.02},
+            net={"width": 24, "depth": 3, "skip": False, "up": "nearest"},
+            optim={"batch": 16, "epochs": 16, "adversarial": 0.01},
             groups=4,
         ),
         Task(
@@ -129,7 +129,7 @@ TASKS: dict[str, Task] = {
             keeps_identity=True,
             margin=0.2,
             net={"inputs": mouth.INPUTS, "width": 24, "depth": 4, "skip": True, "up": "nearest"},
-            optim={"batch": 24, "epochs": 16, "adversarial": 0.05},
+            optim={"batch": 24, "epochs": 14, "adversarial": 0.05},
             local=True,
         ),
         _attribute("transposed"),
@@ -141,7 +141,7 @@ TASKS: dict[str, Task] = {
             keeps_identity=True,
             margin=0.3,
             net={"inputs": 4, "width": 32, "depth": 2, "skip": True, "up": "nearest", "dilations": (2, 4, 8)},
-            optim={"batch": 16, "epochs": 30, "adversarial": 0.05},
+            optim={"batch": 12, "epochs": 8, "adversarial": 0.05},
             local=True,
         ),
         Task(
@@ -150,7 +150,7 @@ TASKS: dict[str, Task] = {
             keeps_identity=False,
             margin=0.5,
             net={"noise": 96, "width": 32, "depth": 4, "skip": True, "up": "nearest"},
-            optim={"batch": 24, "epochs": 60, "adversarial": 0.1},
+            optim={"batch": 24, "epochs": 14, "adversarial": 0.1},
             card={"noise": 96},
         ),
     )
