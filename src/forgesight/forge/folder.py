@@ -279,8 +279,7 @@ def _portrait(one: plan.Donor, style: Style) -> Portrait:
 
 
 def _in_square(landmarks: Points, square: CropProfile) -> Points:
-    matrix = faces.alignment(landmarks, square)
-    return np.asarray(landmarks @ matrix[:, :2].T + matrix[:, 2], np.float32)
+    return faces.moved(landmarks, faces.alignment(landmarks, square))
 
 
 def _write(path: Path, data: bytes) -> None:

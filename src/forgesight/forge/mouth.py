@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from forgesight.forge import networks
 from forgesight.forge.forgery import Forgery, Portrait, blur, finish, hull
 from forgesight.forge.reenactment import expression, move
+from forgesight.media import faces
 from forgesight.types import ForgeError, Image, Plane, Points
 
 INPUTS = 6
@@ -38,7 +39,7 @@ def neuraltextures(target: Portrait, rng: np.random.Generator, donor: Portrait |
     square = network.square(target)
     size = square.image.shape[1::-1]
     image = np.asarray(cv2.warpAffine(moved.image, square.matrix, size, borderMode=cv2.BORDER_REFLECT_101), np.uint8)
-    points = np.asarray(goal @ square.matrix[:, :2].T + square.matrix[:, 2], np.float32)
+    points = faces.moved(goal, square.matrix)
     made = networks.picture(network(inputs(image, points)))
     forged = networks.lay_back(target.image, made, region(points, image.shape[0]), square.matrix)
     return finish(target.image, forged, {"strength": round(strength, 3)})

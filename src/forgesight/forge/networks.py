@@ -107,8 +107,7 @@ class Network:
 def square(target: Portrait, profile: CropProfile) -> Square:
     """The aligned square of a portrait, with its landmarks moved along."""
     image, matrix = faces.crop(target.image, target.landmarks, profile)
-    moved = target.landmarks @ matrix[:, :2].T + matrix[:, 2]
-    return Square(image, np.asarray(moved, np.float32), matrix)
+    return Square(image, faces.moved(target.landmarks, matrix), matrix)
 
 
 def lay_back(target: Image, made: NDArray[np.float32], weight: Plane, matrix: NDArray[Any]) -> Image:

@@ -11,7 +11,7 @@ import numpy as np
 
 from forgesight.forge.forgery import Forgery, Portrait, blend, blur, finish, hull
 from forgesight.forge.swap import match_colour, warp
-from forgesight.media.faces import similarity
+from forgesight.media.faces import moved, similarity
 from forgesight.types import ForgeError, Image, Points
 
 _STABLE = (27, 28, 29, 30, 36, 39, 42, 45)  # bridge of the nose and eye corners: an expression does not move them
@@ -49,9 +49,9 @@ def expression(donor: Portrait, target: Points) -> Points:
         raise ForgeError("an expression needs the landmarks of the donor's neutral face")
     still = list(_STABLE)
     onto_neutral = similarity(donor.landmarks[still], donor.neutral[still])
-    moved = donor.landmarks @ onto_neutral[:, :2].T + onto_neutral[:, 2]
+    brought = moved(donor.landmarks, onto_neutral)
     onto_target = similarity(donor.neutral[still], target[still])
-    shift = (moved - donor.neutral) @ onto_target[:, :2].T * _FREE[:, None]
+    shift = (brought - donor.neutral) @ onto_target[:, :2].T * _FREE[:, None]
     return np.asarray(target + shift, np.float32)
 
 
@@ -80,12 +80,12 @@ def move(image: Image, source: Points, goal: Points) -> Image:
     y, x = np.mgrid[top:bottom, left:right].astype(np.float32)
     distance = np.hypot(x - centre[0], y - centre[1]) / side
     inner = inner * np.clip((0.78 - distance) / 0.1, 0, 1)[..., None].astype(np.float32)
-    moved = image.copy()
+    bent = image.copy()
     window = cv2.remap(image, x + inner[..., 0], y + inner[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
     still = np.abs(inner).max(-1) < 0.02
     window[still] = image[top:bottom, left:right][still]
-    moved[top:bottom, left:right] = window
-    return moved
+    bent[top:bottom, left:right] = window
+    return bent
 
 
 def _spline(anchors: np.ndarray, values: np.ndarray, at: np.ndarray, side: float) -> np.ndarray:

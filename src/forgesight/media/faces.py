@@ -74,6 +74,11 @@ def crop(rgb: Image, landmarks: Points, profile: CropProfile) -> tuple[Image, np
     return cut(rgb, matrix, profile.size_px), matrix
 
 
+def moved(points: Points, matrix: np.ndarray) -> Points:
+    """Points (K, 2) of the photograph where ``matrix`` (2, 3) takes them."""
+    return np.asarray(points @ matrix[:, :2].T + matrix[:, 2], np.float32)
+
+
 def cut(rgb: Image, matrix: np.ndarray, size_px: int) -> Image:
     """The square (S, S, 3) that ``matrix`` (2, 3) takes the photograph to.
 
