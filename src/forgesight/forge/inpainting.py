@@ -16,8 +16,8 @@ from forgesight.forge.forgery import Forgery, Portrait, blend, blur, finish, hul
 from forgesight.types import Image, Points
 
 FEATURES: dict[str, tuple[int, ...]] = {
-    "left-eye": (17, 18, 19, 20, 21, *range(36, 42)),
-    "right-eye": (22, 23, 24, 25, 26, *range(42, 48)),
+    "left-brow": tuple(range(17, 22)),
+    "right-brow": tuple(range(22, 27)),
     "nose": tuple(range(27, 36)),
     "mouth": tuple(range(48, 60)),
 }
@@ -28,7 +28,7 @@ _SKIN: dict[str, tuple[tuple[int, ...], float]] = {  # around the mean of these 
     "forehead": ((19, 24), 0.16),
     "chin": ((8, 57), 0.0),
 }
-_BROWS: dict[str, tuple[int, ...]] = {"left-brow": tuple(range(17, 22)), "right-brow": tuple(range(22, 27))}
+_BROWS = ("left-brow", "right-brow")
 _WORK_SIDE_PX = 240  # a face larger than this is filled at this size: the methods' time grows with the hole's area
 
 
@@ -82,7 +82,7 @@ def retouched(target: Portrait, rng: np.random.Generator) -> tuple[np.ndarray, s
     names = sorted(str(name) for name in rng.choice([*_SKIN, *_BROWS], int(rng.integers(1, 4)), replace=False))
     for name in names:
         if name in _BROWS:
-            points = np.rint(target.landmarks[list(_BROWS[name])]).astype(np.int32)
+            points = np.rint(target.landmarks[list(FEATURES[name])]).astype(np.int32)
             width = max(2, round(float(rng.uniform(0.08, 0.12)) * target.side_px))
             cv2.polylines(gap, [points], False, 1, width, cv2.LINE_8)
         else:
@@ -143,7 +143,10 @@ def _features(target: Portrait, names: list[str], rng: np.random.Generator) -> n
     grown = float(rng.uniform(1.15, 1.5))
     for name in names:
         points: Points = target.landmarks[list(FEATURES[name])]
-        hole |= hull(points.mean(0) + (points - points.mean(0)) * grown, shape)
+        if name in _BROWS:  # a line, which is given the breadth of a brow
+            points = np.concatenate([points, points + np.array([0, 0.06 * target.side_px], np.float32)])
+        wider = min(grown, 1.1) if name in _BROWS else grown
+        hole |= hull(points.mean(0) + (points - points.mean(0)) * wider, shape)
     return hole
 
 
