@@ -21,9 +21,9 @@ PARTS = ("hair", "skin", "lips", "brows")
 INPUTS = 3 + 3
 # CIELAB (L, a, b): the strongest change of each part that still looks alive.
 _LIMITS: dict[str, NDArray[np.float64]] = {
-    "hair": np.array([26.0, 12.0, 18.0]),
-    "skin": np.array([14.0, 7.0, 10.0]),
-    "lips": np.array([16.0, 22.0, 12.0]),
+    "hair": np.array([26.0, 9.0, 15.0]),
+    "skin": np.array([14.0, 3.0, 4.0]),
+    "lips": np.array([14.0, 14.0, 7.0]),
     "brows": np.array([22.0, 5.0, 8.0]),
 }
 _BORDER = 0.06  # of the square's side, over which the drawn square fades into the photograph
