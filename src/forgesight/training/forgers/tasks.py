@@ -107,7 +107,7 @@ def _attribute(up: str) -> Task:
         margin=0.5,
         size_px=192,
         net={"inputs": attribute.INPUTS, "width": 16, "depth": 4, "up": up, "skip": True},
-        optim={"batch": 12, "epochs": 4, "adversarial": 0.02, "critic_width": 16},
+        optim={"batch": 12, "epochs": 3, "adversarial": 0.02, "critic_width": 16},
     )
 
 
@@ -120,7 +120,7 @@ TASKS: dict[str, Task] = {
             keeps_identity=False,
             margin=0.2,
             net={"width": 24, "depth": 3, "skip": False, "up": "nearest"},
-            optim={"batch": 16, "epochs": 16, "adversarial": 0.01},
+            optim={"batch": 16, "epochs": 10, "adversarial": 0.01},
             groups=4,
         ),
         Task(
@@ -150,7 +150,7 @@ TASKS: dict[str, Task] = {
             keeps_identity=False,
             margin=0.5,
             net={"noise": 96, "width": 32, "depth": 4, "skip": True, "up": "nearest"},
-            optim={"batch": 24, "epochs": 14, "adversarial": 0.1},
+            optim={"batch": 16, "epochs": 8, "adversarial": 0.1},
             card={"noise": 96},
         ),
     )
