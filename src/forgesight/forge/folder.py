@@ -31,6 +31,7 @@ from forgesight.forge.forgery import Forgery, Method, Portrait, finish
 from forgesight.forge.lab import METHODS
 from forgesight.media import faces, image
 from forgesight.processes import cores, ordered
+from forgesight.records import write_text
 from forgesight.types import REAL_METHOD, CropProfile, ForgeError, MediaError, Points, Sample
 
 MANIFEST, SUMMARY = "manifest.parquet", "summary.json"
@@ -114,7 +115,9 @@ def make_set(
     done = _read_log(out)
     seconds: dict[str, list[float]] = defaultdict(list)
     with Progress(console=Console(stderr=True), disable=not progress, transient=True) as bar:
+        started = time.perf_counter()
         usable = _with_landmarks(samples, out, workers, bar)
+        finding_s = time.perf_counter() - started
         if not usable:
             raise ForgeError(f"no face was found in any of {len(samples)} photographs")
         made = planned(plan.People(usable, style.seed, squares=style.square is not None), methods)
@@ -130,12 +133,12 @@ def make_set(
                 done[one.row["name"]] = one.row
                 for name, value in one.seconds.items():
                     seconds[name].append(value)
-        wall_s = time.perf_counter() - started
+        forging_s = time.perf_counter() - started
     rows = [done[task.name] for task in made.tasks]
     passed = {"no face found": len(samples) - len(usable), **made.passed_over}
     table = _table(out, rows, {task.name: task.sample for task in made.tasks}, style)
     manifest.write(table, out / MANIFEST)
-    _summarise(out, rows, table, passed, seconds, wall_s, workers)
+    _summarise(out, rows, table, passed, seconds, finding_s, forging_s, workers)
     return out / MANIFEST
 
 
@@ -324,26 +327,31 @@ def _summarise(
     table: Sequence[Sample],
     passed: Mapping[str, int],
     seconds: Mapping[str, Sequence[float]],
-    wall_s: float,
+    finding_s: float,
+    forging_s: float,
     workers: int | None,
 ) -> None:
-    """Write the log in order and the summary. Times are of this start alone: what was there before is not counted."""
-    (out / _LOG).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    """Write the log in order and the summary. Speed is that of the last start that made something, and of it alone."""
+    write_text(out / _LOG, "".join(json.dumps(row) + "\n" for row in rows))
     made = sum(map(len, seconds.values()))
+    speed = {
+        "forgeries": made,
+        "finding_s": round(finding_s, 1),
+        "forging_s": round(forging_s, 1),
+        "forgeries_per_s": round(made / max(forging_s, 1e-9), 2),
+        "workers": cores() if workers is None else workers,
+        "ms_per_forgery": {name: round(1e3 * sum(v) / len(v), 1) for name, v in sorted(seconds.items()) if v},
+    }
+    if not made and (out / SUMMARY).exists():
+        speed = json.loads((out / SUMMARY).read_text(encoding="utf-8"))["speed"]
     failed = Counter(f"{name}: {why}" for row in rows for name, why in row.get("failed", {}).items())
     summary = {
         "counts": _counts(table),
         "passed_over": {reason: count for reason, count in sorted(passed.items()) if count},
         "failed": dict(failed),
-        "this_start": {
-            "forgeries": made,
-            "wall_s": round(wall_s, 1),
-            "forgeries_per_s": round(made / wall_s, 2) if made else None,
-            "workers": cores() if workers is None else workers,
-            "ms_per_forgery": {name: round(1e3 * sum(v) / len(v), 1) for name, v in sorted(seconds.items()) if v},
-        },
+        "speed": speed,
     }
-    (out / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    write_text(out / SUMMARY, json.dumps(summary, indent=2) + "\n")
 
 
 def _counts(table: Sequence[Sample]) -> dict[str, dict[str, int]]:
