@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 from skimage import data
 
 from forgesight.data import manifest
-from forgesight.forge import folder as forging
+from forgesight.forge import making
 from forgesight.forge.folder import forge_folder
 from forgesight.forge.lab import METHODS
 from forgesight.media import image
@@ -180,7 +180,7 @@ def test_one_photograph_that_cannot_be_forged_stops_nothing(
     def refuse(method: object, target: object, rng: np.random.Generator, donor: object) -> None:
         raise ForgeError("the landmarks lie on a line")
 
-    monkeypatch.setattr(forging, "forge_one", refuse)
+    monkeypatch.setattr(making, "forge_one", refuse)
     out = tmp_path / "out"
     samples = manifest.read(forge_folder(people, out, ["selfblend"], progress=False, workers=0))
     assert [s.method for s in samples] == ["real", "real"]

@@ -11,9 +11,9 @@ import pytest
 from skimage import color, data
 
 from forgesight.forge import attribute, networks, patches, reenactment, swap
-from forgesight.forge.folder import forge_one
 from forgesight.forge.forgery import Forgery, Portrait, blend, finish
 from forgesight.forge.lab import METHODS
+from forgesight.forge.making import forge_one
 from forgesight.forge.pseudo import selfblend
 from forgesight.media import faces
 from forgesight.types import CropProfile, ForgeError

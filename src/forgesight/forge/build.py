@@ -13,8 +13,9 @@ from forgesight import config
 from forgesight.config import Recipe
 from forgesight.data import sources, splits
 from forgesight.forge import networks, page, plan
-from forgesight.forge.folder import SQUARE_MARGIN, Style, check_methods, make_set
+from forgesight.forge.folder import SQUARE_MARGIN, check_methods, make_set
 from forgesight.forge.lab import METHODS
+from forgesight.forge.making import Style
 from forgesight.media import image
 from forgesight.types import CropProfile, ForgeError, Sample
 

@@ -15,20 +15,19 @@ import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
-import cv2
 import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
 from forgesight.data import manifest, sources
 from forgesight.forge import networks, plan
-from forgesight.forge.forgery import Forgery, Method, Portrait, finish
 from forgesight.forge.lab import METHODS
+from forgesight.forge.making import Style, forge, in_square
 from forgesight.media import faces, image
 from forgesight.processes import cores, ordered
 from forgesight.records import write_text
@@ -36,30 +35,11 @@ from forgesight.types import REAL_METHOD, CropProfile, ForgeError, MediaError, P
 
 MANIFEST, SUMMARY = "manifest.parquet", "summary.json"
 _LOG, _SETTINGS, _LANDMARKS = "forgeries.jsonl", "forge.json", "landmarks.npy"
-_PHOTOGRAPH = "Photograph, not forged; re-encoded by forgesight"
-_FORGED = "Synthetic: forged by forgesight, method {}"
-_STAMP_LENGTH = 64  # of either: no file is larger for what is written in it
 
 SQUARE_MARGIN = 0.5
 """Of head squares, in sides of the face: wide enough for hair, chin and some of what is behind."""
 
 R = TypeVar("R")
-
-
-@dataclass(frozen=True, slots=True)
-class Style:
-    """How everything in a set is made. ``square`` None forges whole photographs, otherwise aligned head squares."""
-
-    seed: int
-    encoding: str
-    square: CropProfile | None = None
-
-
-class _Made(NamedTuple):
-    """What a worker says of one photograph: the row of the log, and seconds by method."""
-
-    row: dict[str, Any]
-    seconds: dict[str, float]
 
 
 def forge_folder(
@@ -125,7 +105,7 @@ def make_set(
             raise ForgeError(f"nothing to forge ({'; '.join(sorted(made.passed_over)) or 'no photograph left'})")
         rest = [task for task in made.tasks if task.name not in done]
         started = time.perf_counter()
-        work = partial(_forge, out=out, style=style)
+        work = partial(forge, out=out, style=style)
         with open(out / _LOG, "a", encoding="utf-8") as log:
             for one in _counted(ordered(work, rest, workers), bar, "forging", len(rest)):
                 log.write(json.dumps(one.row) + "\n")
@@ -140,21 +120,6 @@ def make_set(
     manifest.write(table, out / MANIFEST)
     _summarise(out, rows, table, passed, seconds, finding_s, forging_s, workers)
     return out / MANIFEST
-
-
-def forge_one(method: Method, target: Portrait, rng: np.random.Generator, donor: Portrait | None = None) -> Forgery:
-    """Forge one face of a photograph of any size: the method works on the window of twice the face's side."""
-    if method.whole:
-        return method.make(target, rng, donor)
-    low, high = target.landmarks.min(0), target.landmarks.max(0)
-    centre, reach = (low + high) / 2, float((high - low).max())
-    left, top = (int(v) for v in np.maximum(np.floor(centre - reach), 0))
-    right, bottom = (int(v) for v in np.ceil(centre + reach))
-    window = np.ascontiguousarray(target.image[top:bottom, left:right])
-    made = method.make(Portrait(window, target.landmarks - np.array([left, top], np.float32)), rng, donor)
-    forged = target.image.copy()
-    forged[top:bottom, left:right] = made.image
-    return finish(target.image, forged, made.description)
 
 
 def check_methods(names: Sequence[str]) -> list[str]:
@@ -240,69 +205,13 @@ def _find(sample: Sample) -> Points | None:
     return found[0].landmarks if found else None
 
 
-def _forge(task: plan.Task, out: Path, style: Style) -> _Made:
-    row: dict[str, Any] = {"name": task.name, "source": str(task.sample.path), "real": task.real, "forged": []}
-    failed: dict[str, str] = {}
-    seconds: dict[str, float] = {}
-    file = task.name + image.suffix(style.encoding)
-    try:
-        target = _portrait(plan.Donor(task.sample), style)
-    except MediaError as error:  # it could be read when its face was found
-        return _Made({**row, "real": False, "failed": {"real": str(error)}}, {})
-    if task.real:
-        picture = image.encode(target.image, style.encoding, genuine=_PHOTOGRAPH.ljust(_STAMP_LENGTH))
-        _write(out / "real" / file, picture)
-    for name, donor in task.donors.items():
-        started = time.perf_counter()
-        try:
-            rng = plan.generator(style.seed, task.name, name)
-            forgery = forge_one(METHODS[name], target, rng, _portrait(donor, style) if donor else None)
-        except (ForgeError, MediaError) as error:
-            failed[name] = str(error)
-            continue
-        seconds[name] = time.perf_counter() - started
-        stamp = _FORGED.format(name).ljust(_STAMP_LENGTH)
-        _write(out / name / file, image.encode(forgery.image, style.encoding, synthetic=stamp))
-        _write(out / "masks" / name / (task.name + ".png"), image.encode_plane16(forgery.mask))
-        region = cv2.imencode(".png", forgery.region.astype(np.uint8) * 255)[1].tobytes()
-        _write(out / "regions" / name / (task.name + ".png"), region)
-        people = dict.fromkeys((*task.sample.identities, *(donor.sample.identities if donor else ())))
-        description = dict(forgery.description)
-        row["forged"].append({"method": name, "identities": list(people), "description": description})
-    return _Made({**row, "failed": failed} if failed else row, seconds)
-
-
-def _portrait(one: plan.Donor, style: Style) -> Portrait:
-    rgb, landmarks = image.read(one.sample.path), one.sample.landmarks
-    if landmarks is None:
-        raise ForgeError(f"{one.sample.path}: no landmarks")
-    if style.square is None:
-        return Portrait(rgb, landmarks, one.neutral)
-    return Portrait(faces.crop(rgb, landmarks, style.square)[0], _in_square(landmarks, style.square), one.neutral)
-
-
-def _in_square(landmarks: Points, square: CropProfile) -> Points:
-    return faces.moved(landmarks, faces.alignment(landmarks, square))
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        raise ForgeError(
-            f"{path} cannot be written ({error.strerror or error}); what is finished is kept: make room and start again"
-        ) from error
-
-
 def _table(out: Path, rows: Sequence[Mapping[str, Any]], samples: Mapping[str, Sample], style: Style) -> list[Sample]:
     suffix = image.suffix(style.encoding)
     table = []
     for row in rows:
         name, sample = row["name"], samples[row["name"]]
         if style.square is not None and sample.landmarks is not None:
-            sample = replace(sample, landmarks=_in_square(sample.landmarks, style.square))
+            sample = replace(sample, landmarks=in_square(sample.landmarks, style.square))
         if row["real"]:
             table.append(replace(sample, path=out / "real" / (name + suffix), method=REAL_METHOD, label=0))
         for forged in row["forged"]:

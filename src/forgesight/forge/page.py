@@ -19,7 +19,7 @@ from forgesight.records import environment, table, write_text
 from forgesight.types import REAL_METHOD, Sample
 
 if TYPE_CHECKING:
-    from forgesight.forge.folder import Style
+    from forgesight.forge.making import Style
 
 _SHOWN = 3  # forgeries of each method on the sheet
 _STRETCH = 3.0  # maps are shown this much brighter

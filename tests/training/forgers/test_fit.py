@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from forgesight.forge import networks
-from forgesight.forge.folder import forge_one
 from forgesight.forge.forgery import Portrait
 from forgesight.forge.lab import METHODS
+from forgesight.forge.making import forge_one
 from forgesight.media import faces
 from forgesight.training.forgers.adversarial import difference, hinge, window
 from forgesight.training.forgers.fit import fit, mirrored
