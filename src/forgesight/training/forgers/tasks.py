@@ -120,7 +120,7 @@ TASKS: dict[str, Task] = {
             keeps_identity=False,
             margin=0.2,
             net={"width": 24, "depth": 3, "skip": False, "up": "nearest"},
-            optim={"batch": 16, "epochs": 10, "adversarial": 0.01},
+            optim={"batch": 16, "epochs": 5, "adversarial": 0.01},
             groups=4,
         ),
         Task(
