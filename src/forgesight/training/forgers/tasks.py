@@ -120,8 +120,8 @@ TASKS: dict[str, Task] = {
             keeps_identity=False,
             margin=0.2,
             net={"width": 24, "depth": 3, "skip": False, "up": "nearest"},
-            optim={"batch": 16, "epochs": 5, "adversarial": 0.01},
-            groups=4,
+            optim={"batch": 16, "epochs": 12, "adversarial": 0.02},
+            groups=3,
         ),
         Task(
             "neuraltextures",
