@@ -21,8 +21,8 @@ PARTS = ("hair", "skin", "lips", "brows")
 INPUTS = 3 + 3
 # CIELAB (L, a, b): the strongest change of each part that still looks alive.
 _LIMITS: dict[str, NDArray[np.float64]] = {
-    "hair": np.array([26.0, 9.0, 15.0]),
-    "skin": np.array([14.0, 3.0, 4.0]),
+    "hair": np.array([18.0, 4.0, 6.0]),
+    "skin": np.array([9.0, 1.5, 2.0]),
     "lips": np.array([14.0, 14.0, 7.0]),
     "brows": np.array([22.0, 5.0, 8.0]),
 }
@@ -115,9 +115,9 @@ def _hair(square: Image, landmarks: Points) -> NDArray[np.uint8]:
     points = (landmarks + 0.5) * scale - 0.5
     shape = (_GRABCUT_PX, _GRABCUT_PX)
     side = float(np.ptp(points, axis=0).max())
-    face = hull(_with_forehead(points, 0.6), shape)
+    face = hull(_with_forehead(points, 0.95), shape)
     head = cv2.dilate(face, _disc(0.42 * side))
-    crown = hull(_with_forehead(points, 1.25)[[*range(17, 27), *range(68, 78)]], shape)
+    crown = hull(_with_forehead(points, 1.5)[[*range(17, 27), *range(68, 78)]], shape)
     labels = np.full(shape, cv2.GC_BGD, np.uint8)
     labels[head > 0] = cv2.GC_PR_BGD
     labels[(cv2.dilate(face, _disc(0.16 * side)) > 0) & (face == 0)] = cv2.GC_PR_FGD

@@ -25,6 +25,7 @@ class DataSection(Recipe):
 
     path: str
     people: int | None = Field(None, ge=2)  # at most so many people of each source in each split; all if left out
+    leave_out: tuple[str, ...] = ()  # file names without suffix, as of near-duplicates that `data audit` found
 
 
 class SquareSection(Recipe):
@@ -88,6 +89,7 @@ def build(
         raise ForgeError(f"{', '.join(unfitted)}: no weights yet; run once: {fits}")
     counts: Mapping[str, int] = {split: n for split, n in settings.counts.model_dump().items() if n}
     samples = [s for s in sources.read(Path(settings.data.path)) if s.label == 0 and s.split in counts]
+    samples = [s for s in samples if s.path.stem not in settings.data.leave_out]
     if not samples:
         raise ForgeError(f"{settings.data.path}: no real photograph in the splits that counts names")
     splits.verify(samples)

@@ -129,10 +129,13 @@ def _speed(summary: Mapping[str, Any]) -> str:
     if not last["forgeries"]:
         return ""
     rows = [(name, str(value)) for name, value in last["ms_per_forgery"].items()]
+    found = (
+        f"{last['finding_s']:.0f} s before to find the faces" if last["finding_s"] > 1 else "the faces known already"
+    )
     return (
         f"## Speed\n\n{last['forgeries']} forgeries in {last['forging_s']:.0f} s, reading and writing included: "
-        f"{last['forgeries_per_s']} forged faces/s with {last['workers']} workers, after {last['finding_s']:.0f} s in "
-        f"which the faces were found. In one worker, without reading and writing:\n\n"
+        f"{last['forgeries_per_s']} forged faces/s with {last['workers']} workers ({found}). In one worker, without "
+        f"reading and writing:\n\n"
         f"{table(('method', 'ms a forgery'), rows)}"
     )
 
