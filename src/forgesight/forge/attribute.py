@@ -22,7 +22,7 @@ INPUTS = 3 + 3
 # CIELAB (L, a, b): the strongest change of each part that still looks alive.
 _LIMITS: dict[str, NDArray[np.float64]] = {
     "hair": np.array([18.0, 4.0, 6.0]),
-    "skin": np.array([9.0, 1.5, 2.0]),
+    "skin": np.array([9.0, 1.0, 1.5]),
     "lips": np.array([14.0, 14.0, 7.0]),
     "brows": np.array([22.0, 5.0, 8.0]),
 }

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from forgesight.forge import networks
 from forgesight.forge.forgery import Forgery, Portrait, finish
 
-TRUNCATION = 0.4
+TRUNCATION = 0.6
 """Spread of the noise that faces are drawn from, of the spread the network was trained with."""
 
 
