@@ -75,6 +75,7 @@ testbed: $(VENV)/.dev-installed ## fit the networks behind manipulations that ar
 	for method in $(NETWORKS); do test -f $(FORGE_CACHE)/$$method/model.onnx || $(BIN)/forgesight forge fit $$method --data $(FACES) || exit 1; done
 	$(BIN)/forgesight forge build recipes/forge/testbed.toml --out $(TESTBED) --page docs/results/forge.md --set data.path=$(FACES)
 	$(BIN)/forgesight data audit $(TESTBED)/manifest.parquet --page docs/results/forge-audit.md
+	$(BIN)/forgesight evaluate $(TESTBED)/manifest.parquet --out $(TESTBED)/default --page docs/results/testbed.md $(foreach m,$(SEEN),--trained-on $(m))
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
