@@ -103,7 +103,7 @@ def data_audit(
     show.columns(rows)
     for warning in found.warnings:
         typer.echo(f"warning: {warning}")
-    typer.echo(f"{len(found.warnings)} warnings" if found.warnings else "clean: nothing to warn of")
+    typer.echo(f"warnings: {len(found.warnings)}" if found.warnings else "clean: nothing to warn of")
     if strict and found.warnings:
         raise typer.Exit(1)
 
