@@ -217,7 +217,7 @@ def _warnings(
         yield f"{len(people)} people are in two splits ({shown}): split anew by identity: forgesight data split"
     if near:
         shown = "; ".join(" and ".join(pair) for pair in near[:3])
-        yield f"{len(near)} pairs of near-duplicates lie in two splits ({shown}): look; the same is to have one identity"
+        yield f"{len(near)} pairs of near-duplicates lie in two splits ({shown}): look: a copy needs the same identity"
     if unreadable:
         first = next(iter(unreadable))
         yield f"{len(unreadable)} files cannot be read (first: {first}): fetch them again or remove them"
