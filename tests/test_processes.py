@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,20 @@ def test_no_worker_outlives_a_killed_parent(tmp_path: Path) -> None:
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=False, timeout=30)
     assert done.returncode == -9
     assert int(done.stdout) > 0
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_items_are_taken_as_they_are_needed(workers: int) -> None:
+    """The parts of a thousand videos, say, are not all planned before the first is worked on."""
+    taken = []
+
+    def items() -> Iterator[int]:
+        for number in range(50):
+            taken.append(number)
+            yield number
+
+    results = ordered(square, items(), workers, chunk=1)
+    assert next(results) == 0
+    assert len(taken) < 20
+    assert [next(results), next(results)] == [1, 4]
+    results.close()

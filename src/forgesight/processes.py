@@ -9,9 +9,10 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence, Sized
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
 from multiprocessing import get_context, parent_process
 from typing import TypeVar
 
@@ -29,17 +30,18 @@ def cores() -> int:
 
 
 def ordered(
-    work: Callable[[I], R], items: Sequence[I], workers: int | None = None, *, chunk: int = 4, worth: int = 24
+    work: Callable[[I], R], items: Iterable[I], workers: int | None = None, *, chunk: int = 4, worth: int = 24
 ) -> Generator[R, None, None]:
     """``work(item)`` for each item, in order. ``work`` must be a module's function, items and results picklable.
 
-    ``workers`` None takes one per core, or none where there are fewer than ``worth`` items; 0 works in this process.
+    Items are taken as they are needed. ``workers`` None takes one per core, or none where there are known to be fewer
+    than ``worth`` items; 0 works in this process.
 
     Raises:
         ForgesightError: a worker process died, as when memory runs out.
     """
     if workers is None:
-        workers = cores() if len(items) >= worth else 0
+        workers = 0 if isinstance(items, Sized) and len(items) < worth else cores()
     if workers < 1:
         yield from map(work, items)
         return
@@ -47,8 +49,9 @@ def ordered(
     # Spawned, not forked: a fork of a process that runs a network copies locks that nobody will open.
     with ProcessPoolExecutor(workers, get_context("spawn"), _start) as pool:
         try:
-            for start in range(0, len(items), chunk):
-                waiting.append(pool.submit(_all, work, items[start : start + chunk]))
+            source = iter(items)
+            while batch := list(islice(source, chunk)):
+                waiting.append(pool.submit(_all, work, batch))
                 if len(waiting) >= workers * _AHEAD:
                     yield from waiting.popleft().result()
             while waiting:

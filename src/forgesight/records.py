@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import platform
+import shlex
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -35,15 +39,56 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-def environment() -> dict[str, Any]:
-    """Versions, system, processor and cores of this machine."""
-    versions = {"python": platform.python_version()}
-    for package in _PACKAGES:
+def how_it_was_made(command: Sequence[str], facts: Sequence[str]) -> str:
+    """The last section of a page: the command, what else is to be known, this machine and its software."""
+    here = environment()
+    lines = [
+        f"Command: `{shlex.join(command)}`" if command else "Command: called from Python",
+        *facts,
+        f"Made: {datetime.now(UTC).date()}, {here['processor']}, {here['cores']} cores, {here['system']}",
+        f"Versions: {', '.join(f'{name} {version}' for name, version in here['versions'].items())}",
+    ]
+    return "## How it was made\n\n" + "\n".join(f"- {line}" for line in lines)
+
+
+def read_log(file: Path) -> dict[str, dict[str, Any]]:
+    """The entries of a log of JSON lines by their ``name``; none where there is no log.
+
+    A line that a kill cut short is taken out of the file, or the next entry would be appended to it.
+    """
+    entries: dict[str, dict[str, Any]] = {}
+    if not file.exists():
+        return entries
+    for line in file.read_text(encoding="utf-8").splitlines():
         try:
-            versions[package] = metadata.version(package)
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        entries[entry["name"]] = entry
+    write_text(file, "".join(json.dumps(entry) + "\n" for entry in entries.values()))
+    return entries
+
+
+def digest(paths: Iterable[Path]) -> str:
+    """SHA-256 of some paths in their order, by which a folder knows what it was made from."""
+    return hashlib.sha256("\n".join(str(path.resolve()) for path in paths).encode()).hexdigest()
+
+
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """The versions of Python and of those of the packages that are installed."""
+    known = {"python": platform.python_version()}
+    for package in packages:
+        try:
+            known[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return {"versions": versions, "system": platform.platform(), "processor": _processor(), "cores": os.cpu_count()}
+    return known
+
+
+def environment() -> dict[str, Any]:
+    """Versions, system, processor and cores of this machine."""
+    found = versions(_PACKAGES)
+    return {"versions": found, "system": platform.platform(), "processor": _processor(), "cores": os.cpu_count()}
 
 
 def _processor() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -59,13 +60,12 @@ def data_prepare(
     """
     from forgesight.curation.prepare import Wanted, prepare
     from forgesight.data.sources import LAYOUTS, Choice, listing
+    from forgesight.data.splits import spread
     from forgesight.types import CropProfile
 
     check_choice(source, LAYOUTS, "SOURCE", "see `forgesight data sources`")
     check_choice(faces, ("largest", "all"), "--faces")
-    samples = listing(source, root, Choice(compression, tuple(method or ()), splits))
-    if limit and limit < len(samples):
-        samples = [samples[round(i * (len(samples) - 1) / max(1, limit - 1))] for i in range(limit)]
+    samples = spread(listing(source, root, Choice(compression, tuple(method or ()), splits)), limit)
     profile = CropProfile(size_px=size, margin=margin, min_face_px=smallest)
     wanted = Wanted(None if every else frames, every, "all" if faces == "all" else "largest", profile)
     summary = prepare(samples, out, wanted, workers=workers, progress=not quiet)
@@ -95,9 +95,10 @@ def data_audit(
         write_text(out / "audit.json", json.dumps(found.as_json(), indent=2) + "\n")
     if page:
         page.parent.mkdir(parents=True, exist_ok=True)
-        write_text(page, markdown(found, manifest.parent.name) + "\n")
+        text = markdown(found, manifest.parent.name, manifest, ["forgesight", *sys.argv[1:]])
+        write_text(page, text + "\n")
     rows = [("where", "trait", "AUC", "95 % interval", "real", "fake")]
-    for tell in sorted(found.tells, key=lambda one: -one.auc)[:12]:
+    for tell in found.tells[:12]:
         interval = f"{tell.low:.3f}-{tell.high:.3f}"
         rows.append((tell.where, tell.trait, f"{tell.auc:.3f}", interval, str(tell.reals), str(tell.fakes)))
     show.columns(rows)

@@ -22,7 +22,7 @@ from forgesight.curation.traits import CATEGORIES, NUMBERS, Traits, traits
 from forgesight.data import manifest as manifests
 from forgesight.metrics.detection import auc
 from forgesight.processes import ordered
-from forgesight.records import table
+from forgesight.records import how_it_was_made, table
 from forgesight.types import ManifestError, Sample, Status
 
 LIMIT = 0.6
@@ -75,7 +75,7 @@ class Audit:
     unreadable: Mapping[str, str]  # path -> status
     people: Sequence[str]  # who is in two splits
     near: Sequence[tuple[str, str]]  # near-duplicates in two splits
-    tells: Sequence[Tell]
+    tells: Sequence[Tell]  # the highest AUC first
     warnings: Sequence[str]
 
     def as_json(self) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def audit(manifest: Path, *, workers: int | None = None, progress: bool = True) 
     unreadable = {str(s.path): str(t.status) for s, t in zip(samples, found, strict=True) if t.status is not Status.OK}
     people = _people(samples)
     near = _near(readable)
-    tells = list(_tells(readable))
+    tells = sorted(_tells(readable), key=lambda tell: -tell.auc)
     return Audit(
         counts=_table((s.method, s.split) for s in samples),
         sources=_table((s.dataset or "unnamed", "fake" if s.label else "real") for s in samples),
@@ -110,24 +110,28 @@ def audit(manifest: Path, *, workers: int | None = None, progress: bool = True) 
     )
 
 
-def markdown(found: Audit, title: str) -> str:
-    """The audit as a page."""
-    highest = sorted(found.tells, key=lambda tell: -tell.auc)
+def markdown(found: Audit, title: str, manifest: Path | None = None, command: Sequence[str] = ()) -> str:
+    """The audit as a page, which names the manifest and the command it came from."""
     verdict = "\n".join(f"- {warning}" for warning in found.warnings) or "Nothing to warn of."
-    rows = [(t.where, t.trait, f"{t.auc:.3f} ({t.low:.3f}-{t.high:.3f})", f"{t.reals} / {t.fakes}") for t in highest]
-    splits = list(dict.fromkeys(split for by in found.counts.values() for split in by))
-    counts = [(name, *(str(by.get(split, 0)) for split in splits)) for name, by in found.counts.items()]
+    rows = [
+        (t.where, t.trait, f"{t.auc:.3f} ({t.low:.3f}-{t.high:.3f})", f"{t.reals} / {t.fakes}")
+        for t in found.tells[:25]
+    ]
+    counts = [(name, *(str(by.get(split, 0)) for split in manifests.SPLITS)) for name, by in found.counts.items()]
+    facts = [f"Manifest: SHA-256 `{manifests.digest(manifest)}`"] if manifest else []
+    facts.append("Intervals: 95 %, Hanley and McNeil (1982); categories judged on halves of the people, seed 0")
     sources = [(name, str(by.get("real", 0)), str(by.get("fake", 0))) for name, by in found.sources.items()]
     return "\n\n".join(
         [
             f"# Audit: {title}",
             f"## Warnings\n\n{verdict}",
-            f"## What is in it\n\n{table(('method', *splits), counts)}",
+            f"## What is in it\n\n{table(('method', *manifests.SPLITS), counts)}",
             table(("source", "real", "fake"), sources),
             f"People in two splits: {len(found.people)}. Pairs of near-duplicates in two splits (perceptual hashes "
             f"at most {duplicates.DISTANCE} of 64 bits apart): {len(found.near)}. Unreadable: {len(found.unreadable)}.",
             "## What the files alone tell\n\nAUC of one trait at telling fakes from reals, the 25 highest; 0.5 tells "
-            f"nothing, above {LIMIT} is warned of.\n\n" + table(("where", "trait", "AUC", "real / fake"), rows[:25]),
+            f"nothing, above {LIMIT} is warned of.\n\n" + table(("where", "trait", "AUC", "real / fake"), rows),
+            how_it_was_made(command, facts),
         ]
     )
 
@@ -221,7 +225,7 @@ def _warnings(
     if unreadable:
         first = next(iter(unreadable))
         yield f"{len(unreadable)} files cannot be read (first: {first}): fetch them again or remove them"
-    for tell in sorted(tells, key=lambda one: -one.auc):
+    for tell in tells:
         if tell.is_told:
             remedy = _REMEDY[_LIKE.get(tell.trait, tell.trait)]
             area = f"AUC {tell.auc:.3f} ({tell.low:.3f}-{tell.high:.3f})"

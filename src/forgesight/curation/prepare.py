@@ -14,9 +14,11 @@ import hashlib
 import json
 import re
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,7 +31,7 @@ from forgesight.curation.cutting import Cut, Done, Part, Seen, cut, is_video, wa
 from forgesight.data import manifest
 from forgesight.media import faces, video
 from forgesight.processes import cores, ordered
-from forgesight.records import write_text
+from forgesight.records import digest, read_log, write_text
 from forgesight.types import CropProfile, ForgesightError, ManifestError, MediaError, Sample, Status
 
 CROPS = CropProfile(size_px=256, margin=0.3)
@@ -73,7 +75,7 @@ def prepare(
         raise ManifestError("nothing to prepare: the data set is empty")
     names = _names(samples)
     _open(out, chosen, samples)
-    log = _read_log(out)
+    log = read_log(out / _LOG)
     left = [(name, sample) for name, sample in zip(names, samples, strict=True) if name not in log]
     started, frames = time.perf_counter(), 0
     columns = (TextColumn("prepare"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -105,22 +107,24 @@ def prepare(
 def _cut(
     left: Sequence[tuple[str, Sample]], chosen: Wanted, workers: int | None
 ) -> Iterator[tuple[tuple[str, Sample], Done]]:
-    """What was found in each sample, put together from its parts."""
-    parts: list[Part] = []
-    owner: list[int] = []
-    for number, (_, sample) in enumerate(left):
-        own = _parts(sample, chosen)
-        parts += own
-        owner += [number] * len(own)
-    counts = Counter(owner)
+    """What was found in each sample, put together from its parts, which are planned while others are worked on."""
+    counts: deque[int] = deque()
+
+    def planned() -> Iterator[Part]:
+        for _, sample in left:
+            own = _parts(sample, chosen)
+            counts.append(len(own))
+            yield from own
+
+    parts = planned()
+    first = list(islice(parts, 2))
     # A part is work for seconds: one at a time keeps all cores busy to the end, and two are worth a second process.
-    found = ordered(cut, parts, cores() if workers is None and len(parts) > 1 else workers, chunk=1)
-    collected: list[Done] = []
-    for number, done in zip(owner, found, strict=True):
-        collected.append(done)
-        if len(collected) == counts[number]:
-            yield left[number], _joined(collected)
-            collected = []
+    spread = cores() if workers is None and len(first) > 1 else workers or 0
+    with closing(ordered(cut, chain(first, parts), spread, chunk=1)) as found:
+        for one in left:
+            own = [next(found)]
+            own += islice(found, counts.popleft() - 1)
+            yield one, _joined(own)
 
 
 def _parts(sample: Sample, chosen: Wanted) -> list[Part]:
@@ -154,9 +158,8 @@ def _keep(out: Path, name: str, sample: Sample, done: Done, chosen: Wanted) -> d
         for one, number in zip(seen.cuts, numbers, strict=True):
             if one.status is Status.OK and kept in (None, number):
                 rows.append(_write(out, name, sample, seen, one, number if kept is None else None))
-        status = (
-            Status.NO_FACE if seen.status is Status.OK and not rows else seen.status
-        )  # the one followed is not there
+        lost = seen.status is Status.OK and not rows  # there are faces, but not the one that is followed
+        status = Status.NO_FACE if lost else seen.status
         entry = {"frame": seen.index, "time_s": seen.time_s, "status": str(status), "faces": len(seen.cuts)}
         frames.append({**entry, "crops": rows, **({"notes": list(seen.notes)} if seen.notes else {})})
     return {"name": name, "source": str(sample.path), "status": str(done.status), "why": done.message, "frames": frames}
@@ -212,8 +215,7 @@ def _short(path: Path) -> str:
 
 def _open(out: Path, chosen: Wanted, samples: Sequence[Sample]) -> None:
     faces.check(chosen.profile)
-    digest = hashlib.sha256("\n".join(str(s.path.resolve()) for s in samples).encode()).hexdigest()
-    settings = {**asdict(chosen), "samples": digest}
+    settings = {**asdict(chosen), "samples": digest(s.path for s in samples)}
     path = out / _SETTINGS
     out.mkdir(parents=True, exist_ok=True)
     if path.exists() and (out / _LOG).exists():
@@ -227,22 +229,6 @@ def _open(out: Path, chosen: Wanted, samples: Sequence[Sample]) -> None:
                 f"{out} was prepared with other {', '.join(other)} (see {_SETTINGS}): give another --out"
             )
     write_text(path, json.dumps(settings, indent=2) + "\n")
-
-
-def _read_log(out: Path) -> dict[str, dict[str, Any]]:
-    """The lines there are. One that a kill cut short is taken out, or the next would be appended to it."""
-    path = out / _LOG
-    if not path.exists():
-        return {}
-    entries: dict[str, dict[str, Any]] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        entries[entry["name"]] = entry
-    write_text(path, "".join(json.dumps(entry) + "\n" for entry in entries.values()))
-    return entries
 
 
 def _summary(

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
 from forgesight.data.manifest import SPLITS
 from forgesight.types import ManifestError, Sample, Split
+
+T = TypeVar("T")
 
 
 def groups(samples: Sequence[Sample]) -> list[int]:
@@ -36,6 +39,13 @@ def groups(samples: Sequence[Sample]) -> list[int]:
             parent[max(a, b)] = min(a, b)  # the earliest sample stays the root
     numbers: dict[int, int] = {}
     return [numbers.setdefault(root(index), len(numbers)) for index in range(len(samples))]
+
+
+def spread(items: Sequence[T], limit: int | None) -> list[T]:
+    """At most ``limit`` of some items, spread evenly, the first and the last among them; all if it is None."""
+    if limit is None or limit >= len(items):
+        return list(items)
+    return [items[i] for i in np.linspace(0, len(items) - 1, limit).round().astype(int)]
 
 
 def assign(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,19 +43,8 @@ def export(card: Card, graph: Graph, out: Path) -> Path:
     crops = torch.randint(0, 256, (2, size, size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     names = ["score", "features", "map"] if card.has_map else ["score", "features"]
     graph = graph.cpu().eval()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter warns of its own internals
-        torch.onnx.export(
-            graph,
-            (crops,),
-            str(path),
-            input_names=["crops"],
-            output_names=names,
-            dynamic_shapes={"crops": {0: torch.export.Dim("batch", min=1)}},
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
+    batch = {"crops": {0: torch.export.Dim("batch", min=1)}}
+    write_onnx(graph, crops, path, "crops", names, dynamic_shapes=batch)
     exported = replace(card, weights=cards.sha256(path))
     cards.write(exported, out)
     difference = parity(TorchDetector(card, graph), OnnxDetector(out), size)
@@ -75,3 +65,22 @@ def parity(first: zoo.Detector, second: zoo.Detector, size: int, count: int = 5)
     if a.map is not None and b.map is not None:
         gaps.append(np.abs(a.map - b.map).max())
     return float(max(gaps))
+
+
+def write_onnx(
+    module: torch.nn.Module, example: torch.Tensor, path: Path, given: str, made: list[str], **options: Any
+) -> None:
+    """Write a module with one input as one ONNX file; ``given`` and ``made`` name its input and outputs."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter warns of its own internals
+        torch.onnx.export(
+            module,
+            (example,),
+            str(path),
+            input_names=[given],
+            output_names=made,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+            **options,
+        )

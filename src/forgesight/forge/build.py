@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 from pydantic import Field, field_validator
 
 from forgesight import config
@@ -115,7 +114,5 @@ def _fewer(samples: Sequence[Sample], people: int) -> list[Sample]:
         there[sample.dataset, sample.split][sample.identities] = None
     kept = set()
     for (dataset, split), persons in there.items():
-        names = list(persons)
-        places = np.linspace(0, len(names) - 1, min(people, len(names))).round().astype(int)
-        kept |= {(dataset, split, names[place]) for place in places}
+        kept |= {(dataset, split, person) for person in splits.spread(list(persons), people)}
     return [s for s in samples if (s.dataset, s.split, s.identities) in kept]

@@ -10,7 +10,6 @@ pictures, however many workers.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections import Counter, defaultdict
@@ -25,12 +24,13 @@ from rich.console import Console
 from rich.progress import Progress
 
 from forgesight.data import manifest, sources
+from forgesight.data.splits import spread
 from forgesight.forge import networks, plan
 from forgesight.forge.lab import METHODS
 from forgesight.forge.making import Style, forge, in_square
 from forgesight.media import faces, image
 from forgesight.processes import cores, ordered
-from forgesight.records import write_text
+from forgesight.records import digest, read_log, write_text
 from forgesight.types import REAL_METHOD, CropProfile, ForgeError, MediaError, Points, Sample
 
 MANIFEST, SUMMARY = "manifest.parquet", "summary.json"
@@ -89,10 +89,10 @@ def make_set(
         out,
         {
             **{"seed": style.seed, "encoding": style.encoding, "square": square, "methods": sorted(methods)},
-            **{"networks": weights, "photographs": _digest(samples)},
+            **{"networks": weights, "photographs": digest(s.path for s in samples)},
         },
     )
-    done = _read_log(out)
+    done = read_log(out / _LOG)
     seconds: dict[str, list[float]] = defaultdict(list)
     with Progress(console=Console(stderr=True), disable=not progress, transient=True) as bar:
         started = time.perf_counter()
@@ -146,17 +146,11 @@ def _photographs(source: Path, splits: Sequence[str] | None, limit: int | None) 
     if not samples:
         where = f" in split {', '.join(splits)}: leave out --split, or name another" if splits else ": check the path"
         raise ForgeError(f"{source}: no real photograph{where}")
-    if limit and limit < len(samples):
-        samples = [samples[i] for i in np.linspace(0, len(samples) - 1, limit).round().astype(int)]
-    return samples
+    return spread(samples, limit)
 
 
 def _is_data(folder: Path) -> bool:
     return any((folder / name).exists() for name in ("faces.csv", "real", "fake", "manifest.parquet"))
-
-
-def _digest(samples: Sequence[Sample]) -> str:
-    return hashlib.sha256("\n".join(str(s.path.resolve()) for s in samples).encode()).hexdigest()
 
 
 def _open(out: Path, settings: Mapping[str, Any]) -> None:
@@ -166,18 +160,6 @@ def _open(out: Path, settings: Mapping[str, Any]) -> None:
     if begun and path.exists() and json.loads(path.read_text(encoding="utf-8")) != settings:
         raise ForgeError(f"{out} holds a set made with other settings (see {path.name}): give another --out")
     path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-
-
-def _read_log(out: Path) -> dict[str, dict[str, Any]]:
-    rows: dict[str, dict[str, Any]] = {}
-    if (out / _LOG).exists():
-        for line in (out / _LOG).read_text(encoding="utf-8").splitlines():
-            try:
-                row = json.loads(line)
-            except ValueError:  # the line a kill cut short: its photograph is forged again
-                continue
-            rows[row["name"]] = row
-    return rows
 
 
 def _with_landmarks(samples: Sequence[Sample], out: Path, workers: int | None, bar: Progress) -> list[Sample]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from forgesight.data.sources.faces import RULES
 from forgesight.forge import networks, plan
 from forgesight.forge.lab import METHODS
 from forgesight.media import image, sheet
-from forgesight.records import environment, table, write_text
+from forgesight.records import how_it_was_made, table, write_text
 from forgesight.types import REAL_METHOD, Sample
 
 if TYPE_CHECKING:
@@ -36,7 +35,8 @@ def write(page: Path, folder: Path, *, name: str, style: Style, command: Sequenc
     if shown is not None:
         picture.write_bytes(image.encode(shown, "jpeg:88", synthetic=f"Contact sheet of forgeries, test bed {name}"))
         parts.append(_sheet(picture))
-    parts += [_networks(samples), _speed(summary), _made(folder, command)]
+    facts = [f"Manifest: SHA-256 `{manifest.digest(folder / 'manifest.parquet')}`"]
+    parts += [_networks(samples), _speed(summary), how_it_was_made(command, facts)]
     write_text(page, "\n\n".join(part for part in parts if part) + "\n")
 
 
@@ -138,14 +138,3 @@ def _speed(summary: Mapping[str, Any]) -> str:
         f"reading and writing:\n\n"
         f"{table(('method', 'ms a forgery'), rows)}"
     )
-
-
-def _made(folder: Path, command: Sequence[str]) -> str:
-    here = environment()
-    lines = [
-        f"Command: `{shlex.join(command)}`" if command else "Command: called from Python",
-        f"Manifest: SHA-256 `{manifest.digest(folder / 'manifest.parquet')}`",
-        f"Made: {here['processor']}, {here['cores']} cores, {here['system']}",
-        f"Versions: {', '.join(f'{name} {version}' for name, version in here['versions'].items())}",
-    ]
-    return "## How it was made\n\n" + "\n".join(f"- {line}" for line in lines)

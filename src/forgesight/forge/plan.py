@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from forgesight.data.sources.faces import RULES
+from forgesight.data.sources.faces import swap_allowed
 from forgesight.forge.forgery import Method
 from forgesight.forge.lab import METHODS
 from forgesight.types import Points, Sample
@@ -167,7 +167,7 @@ def drawn(people: People, methods: Sequence[str], counts: Mapping[str, int]) -> 
 
 def may_swap(sample: Sample) -> bool:
     """Whether the terms of the source allow an identity swap; a source without a rule is the user's own."""
-    return sample.dataset not in RULES or RULES[sample.dataset].swap_allowed
+    return swap_allowed(sample.dataset)
 
 
 def generator(seed: int, *names: str) -> np.random.Generator:

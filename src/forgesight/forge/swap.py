@@ -17,12 +17,7 @@ def faceswap(target: Portrait, rng: np.random.Generator, donor: Portrait | None 
     Raises:
         ForgeError: there is no donor.
     """
-    if donor is None:
-        raise ForgeError("faceswap needs a donor: a second person's photograph with landmarks")
-    shape = target.image.shape[:2]
-    warped = warp(donor, target.landmarks, shape)
-    inner = hull(target.landmarks, shape)
-    colour = match_colour(warped, target.image, inner)
+    colour, inner = _laid_on("faceswap", target, donor)
     feather = float(rng.uniform(0.02, 0.08))
     return finish(
         target.image, blend(colour, target.image, feathered(inner, feather * target.side_px)), {"feather": feather}
@@ -74,6 +69,15 @@ def feathered(inside: np.ndarray, width_px: float) -> Plane:
     return blur(ramp, width_px / 4) * (inside > 0)
 
 
+def _laid_on(method: str, target: Portrait, donor: Portrait | None) -> tuple[Image, np.ndarray]:
+    """The donor's face warped upon the target's landmarks, in its colours, and the hull (H, W) it is to fill."""
+    if donor is None:
+        raise ForgeError(f"{method} needs a donor: a second person's photograph with landmarks")
+    shape = target.image.shape[:2]
+    inner = hull(target.landmarks, shape)
+    return match_colour(warp(donor, target.landmarks, shape), target.image, inner), inner
+
+
 def _triangles(points: Points) -> np.ndarray:
     """Delaunay triangles (T, 3) of the landmarks, as indices. Landmarks that coincide keep the first one's index."""
     low = points.min(0) - 1
@@ -120,11 +124,7 @@ def faceswap_poisson(target: Portrait, rng: np.random.Generator, donor: Portrait
     Raises:
         ForgeError: there is no donor.
     """
-    if donor is None:
-        raise ForgeError("faceswap-poisson needs a donor: a second person's photograph with landmarks")
-    shape = target.image.shape[:2]
-    inner = hull(target.landmarks, shape)
-    colour = match_colour(warp(donor, target.landmarks, shape), target.image, inner)
+    colour, inner = _laid_on("faceswap-poisson", target, donor)
     shrink = max(1, round(float(rng.uniform(0.005, 0.05)) * target.side_px))
     inside = cv2.erode(inner, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * shrink + 1, 2 * shrink + 1)))
     forged = poisson(colour, target.image, np.asarray(inside, np.uint8))

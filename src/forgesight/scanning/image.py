@@ -6,11 +6,9 @@ one after the other, a scan of a folder is many of the first beside batches of t
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from forgesight import records
 from forgesight.media import faces, image
 from forgesight.types import (
     Box,
@@ -190,13 +189,7 @@ def without_preview(prepared: Prepared) -> Prepared:
 @lru_cache(maxsize=1)
 def versions() -> dict[str, str]:
     """The versions a result depends on."""
-    known = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            known[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return known
+    return records.versions(_PACKAGES)
 
 
 def _file_status(found: Sequence[PreparedFace]) -> Status:

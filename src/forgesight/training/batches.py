@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, distributed
 from torch.utils.data import Dataset, Sampler
 
-from forgesight.data.sources.faces import RULES
+from forgesight.data.sources.faces import swap_allowed
 from forgesight.forge import networks
 from forgesight.forge.forgery import Portrait
 from forgesight.forge.lab import METHODS
@@ -147,7 +147,7 @@ class Pairs(Dataset[dict[str, Tensor]]):
 
     def _donors(self, source: str) -> NDArray[np.int64]:
         """Faces of a source whose terms allow swaps; an unknown source is the user's own, who answers for it."""
-        if source in RULES and not RULES[source].swap_allowed:
+        if not swap_allowed(source):
             return np.zeros(0, np.int64)
         return np.array([i for i in self.real if self.sources[i] == source], np.int64)
 

@@ -30,7 +30,7 @@ from forgesight.processes import cores
 from forgesight.training.batches import Draws, FixedDraws, Pairs
 from forgesight.training.cache import gather
 from forgesight.training.calibrate import calibrate
-from forgesight.training.recipe import TrainRecipe
+from forgesight.training.recipe import TrainerSection, TrainRecipe
 from forgesight.training.supervised import Supervised
 from forgesight.types import Card, CropProfile, ForgesightError, RecipeError, Sample
 
@@ -171,9 +171,7 @@ def _trainer(settings: TrainRecipe, out: Path, best: callbacks.Callback, *, prog
         precision = "bf16-mixed" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "32-true"
     extra = [callbacks.WeightAveraging(avg_fn=moving_average(settings.optim.average))] if settings.optim.average else []
     return lightning.Trainer(
-        accelerator=chosen.accelerator,
-        devices=chosen.devices,
-        strategy=chosen.strategy,
+        **common(chosen, out, progress=progress),
         precision=precision,
         max_epochs=settings.optim.epochs,
         gradient_clip_val=settings.optim.clip,
@@ -187,12 +185,19 @@ def _trainer(settings: TrainRecipe, out: Path, best: callbacks.Callback, *, prog
             callbacks.EarlyStopping("val_loss", patience=settings.optim.patience),
             *([callbacks.RichProgressBar()] if progress else []),
         ],
-        logger=CSVLogger(out, name="", version=""),
-        enable_progress_bar=progress,
-        enable_model_summary=False,
-        default_root_dir=out,
-        use_distributed_sampler=False,  # ours know how many processes there are
     )
+
+
+def common(chosen: TrainerSection, out: Path, *, progress: bool) -> dict[str, Any]:
+    """What every Lightning trainer of the house is told: the machine, the run folder, what is shown."""
+    return {
+        **{"accelerator": chosen.accelerator, "devices": chosen.devices, "strategy": chosen.strategy},
+        "logger": CSVLogger(out, name="", version=""),
+        "enable_progress_bar": progress,
+        "enable_model_summary": False,
+        "default_root_dir": out,
+        "use_distributed_sampler": False,  # ours know how many processes there are
+    }
 
 
 def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:

@@ -60,6 +60,11 @@ RULES: Mapping[str, SourceRule] = MappingProxyType(
 )
 
 
+def swap_allowed(dataset: str) -> bool:
+    """Whether the terms of a source allow identity swaps; a source without a rule is the user's own."""
+    return dataset not in RULES or RULES[dataset].swap_allowed
+
+
 def read(folder: Path) -> list[Sample]:
     """All photographs that ``folder/faces.csv`` lists, as real samples with their source as ``dataset``.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,14 +15,15 @@ import lightning
 import numpy as np
 import torch
 from lightning.pytorch import callbacks
-from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from forgesight import config
 from forgesight.data import sources
-from forgesight.data.sources.faces import RULES
+from forgesight.data.sources.faces import swap_allowed
+from forgesight.data.splits import spread
 from forgesight.detectors.cards import sha256
+from forgesight.detectors.export import write_onnx
 from forgesight.forge import networks
 from forgesight.forge.forgery import Portrait
 from forgesight.processes import cores
@@ -141,13 +141,10 @@ def _samples(task: Task, data: Path, settings: ForgerRecipe) -> list[Sample]:
     """Real photographs of the train split; of sources that forbid swaps only where the person stays who they are."""
     samples = [s for s in sources.read(data) if s.split == "train" and s.label == 0]
     if not task.keeps_identity:
-        samples = [s for s in samples if s.dataset not in RULES or RULES[s.dataset].swap_allowed]
+        samples = [s for s in samples if swap_allowed(s.dataset)]
     if not samples:
         raise ForgesightError(f"{data}: no real photograph in split 'train' that {task.method} may be taught on")
-    limit = settings.data.limit
-    if limit and limit < len(samples):
-        samples = [samples[i] for i in np.linspace(0, len(samples) - 1, limit).round().astype(int)]
-    return samples
+    return spread(samples, settings.data.limit)
 
 
 def _components(portraits: Sequence[Portrait], settings: ForgerRecipe) -> Components | None:
@@ -184,9 +181,7 @@ def _trainer(settings: ForgerRecipe, out: Path, squares: Squares, *, progress: b
     # On this task bfloat16 is two and a half times as fast as float32 on a CPU that has it, and loses nothing visible.
     precision = "bf16-mixed" if chosen.precision == "auto" else chosen.precision
     return lightning.Trainer(
-        accelerator=chosen.accelerator,
-        devices=chosen.devices,
-        strategy=chosen.strategy,
+        **run.common(chosen, out, progress=progress),
         precision=precision,
         max_epochs=settings.optim.epochs,
         log_every_n_steps=min(10, settings.optim.steps),
@@ -196,11 +191,6 @@ def _trainer(settings: ForgerRecipe, out: Path, squares: Squares, *, progress: b
             Samples(out, squares),
             *([callbacks.RichProgressBar()] if progress else []),
         ],
-        logger=CSVLogger(out, name="", version=""),
-        enable_progress_bar=progress,
-        enable_model_summary=False,
-        default_root_dir=out,
-        use_distributed_sampler=False,
     )
 
 
@@ -244,18 +234,7 @@ def _publish(task: Task, settings: ForgerRecipe, generator: Generator, datasets:
         else torch.rand(1, settings.net.inputs, settings.data.size_px, settings.data.size_px)
     )
     path = out / networks.MODEL
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter warns of its own internals
-        torch.onnx.export(
-            generator,
-            (example,),
-            str(path),
-            input_names=["input"],
-            output_names=["made"],
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
+    write_onnx(generator, example, path, "input", ["made"])
     card = {
         "version": networks.VERSION,
         "method": task.method,
