@@ -10,7 +10,7 @@ WORKERS ?= 2
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format-check format lint types layers bench light train ship results testbed clean
+.PHONY: help demo test check format-check format lint types layers bench bench-zoo light train ship results testbed zoo clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -42,6 +42,9 @@ layers: $(VENV)/.dev-installed ## the layer table of ARCHITECTURE.md
 bench: $(VENV)/.dev-installed ## a folder scan, and preparing a 1080p clip, against what this machine allows
 	$(BIN)/python benchmarks/scan_throughput.py $(ARGS)
 	$(BIN)/python benchmarks/prepare_throughput.py
+
+bench-zoo: $(VENV)/.dev-installed ## every detector of the zoo in our runtime against plain eager torch (minutes)
+	$(BIN)/python benchmarks/zoo_throughput.py $(ARGS)
 
 LIGHT := .venv-light
 light: $(VENV)/.base-installed ## the base package alone, installed as a wheel in a new environment, scans without torch
@@ -76,6 +79,9 @@ testbed: $(VENV)/.dev-installed ## fit the networks behind manipulations that ar
 	$(BIN)/forgesight forge build recipes/forge/testbed.toml --out $(TESTBED) --page docs/results/forge.md --set data.path=$(FACES)
 	$(BIN)/forgesight data audit $(TESTBED)/manifest.parquet --page docs/results/forge-audit.md
 	$(BIN)/forgesight evaluate $(TESTBED)/manifest.parquet --out $(TESTBED)/default --page docs/results/testbed.md $(foreach m,$(SEEN),--trained-on $(m))
+
+zoo: $(VENV)/.dev-installed ## train every detector on one family of the test bed, judge them all, write the page (hours; resumes)
+	$(BIN)/forgesight compare recipes/compare/zoo.toml --page docs/results/zoo.md --cards docs/detectors $(ARGS)
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -8,10 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image as PillowImage
 
 from forgesight.detectors import cards
 from forgesight.types import Calibration, Card, CropProfile, Detection, Image
+
+LIGHTNING_CHATTER = [
+    # it advises more workers, and uses parts of torch that torch is renaming
+    pytest.mark.filterwarnings(f"ignore:.*{what}.*")
+    for what in (
+        "does not have many workers",
+        "LeafSpec",
+        "Experiment logs directory",
+        "Checkpoint directory",
+        "number of training batches",
+    )
+]
 
 FAKE_CARD = Card(
     name="fake.brightness",

@@ -39,6 +39,16 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
+def counted(count: int | None) -> str:
+    """A count as 27,977, 4.01 M or 8.36 G; a dash for None."""
+    if count is None:
+        return "-"
+    for size, unit in ((10**9, "G"), (10**6, "M")):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count:,}"
+
+
 def how_it_was_made(command: Sequence[str], facts: Sequence[str]) -> str:
     """The last section of a page: the command, what else is to be known, this machine and its software."""
     here = environment()

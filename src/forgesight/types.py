@@ -109,6 +109,9 @@ class Card:
     paper: str = ""
     licence: str = ""
     trained_on: str = ""
+    about: str = ""  # what it looks at, in a sentence
+    parameters: int | None = None  # learnt, at this crop size
+    macs: int | None = None  # multiply-accumulates of one crop
 
 
 @dataclass(frozen=True, slots=True)

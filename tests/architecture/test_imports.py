@@ -53,7 +53,10 @@ def test_importing_the_package_loads_no_runtime() -> None:
     assert loaded_by("import forgesight", HEAVY + TABLES + RUNTIMES) == set()
 
 
-@pytest.mark.parametrize("command", [[], ["scan"], ["forge"], ["train"], ["export"], ["evaluate"], ["detectors"]])
+COMMANDS = ("scan", "forge", "train", "export", "evaluate", "detectors", "import", "compare")
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
 def test_help_loads_no_runtime(command: list[str]) -> None:
     arguments = [*command, "--help"]
     code = f"from forgesight.cli import app\napp({arguments!r}, standalone_mode=False)"

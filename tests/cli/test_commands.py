@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 import forgesight
 from forgesight.cli import app
-from forgesight.detectors import zoo
+from forgesight.detectors import speed, zoo
 from tests import fakes
 
 COMMANDS = [
@@ -21,6 +21,8 @@ COMMANDS = [
     ["export"],
     ["evaluate"],
     ["detectors"],
+    ["import"],
+    ["compare"],
 ]
 
 
@@ -201,7 +203,56 @@ def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_detectors_lists_the_zoo() -> None:
     lines = run("detectors").stdout.splitlines()
-    assert [line.split()[0] for line in lines[1:]] == zoo.names()
+    assert [line.split()[0] for line in lines[1 : 1 + len(zoo.names())]] == zoo.names()
+
+
+def test_detectors_shows_what_was_measured_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(zoo, "ARCHITECTURES", {"meso4": zoo.card("meso4")})
+    monkeypatch.setattr(speed, "CROPS", 1)
+    monkeypatch.setattr(speed.measure, "__defaults__", (0.0,))
+    assert "not measured yet" in run("detectors").stdout
+    measured = run("detectors", "--measure")
+    assert "measuring meso4" in measured.stderr
+    assert "not measured" not in measured.stdout
+    assert [speed.known(name) for name in ("default", "meso4")] != [None, None]
+    assert measured.stdout == run("detectors").stdout
+    (tmp_path / "forgesight" / "speed.json").write_text("[]")
+    assert speed.known("meso4") is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("vgg", "x.h5"), "no 'vgg'; known: mesonet, classnseg, xception"),
+        (("mesonet", "x.h5", "--channels", "gbr"), "did you mean 'rgb'"),
+        (("mesonet", "none.h5"), "does not exist"),
+    ],
+)
+def test_import_refuses_in_the_words_of_a_wrong_usage(
+    arguments: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("x.h5").write_text("no")
+    result = run("import", *arguments, "--out", "out")
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_import_of_a_file_that_is_none_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "x.h5"
+    file.write_text("no")
+    result = run("import", "mesonet", file, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "cannot be read as Keras weights" in one_line(result)
+
+
+def test_compare_of_a_wrong_recipe_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "x.toml"
+    file.write_text('name = "x"\n')
+    result = run("compare", file)
+    assert result.exit_code == 1
+    assert "manifest" in one_line(result)
 
 
 def test_detectors_shows_one_card_in_full(tmp_path: Path) -> None:

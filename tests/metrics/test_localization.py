@@ -52,3 +52,23 @@ def test_another_grid_is_an_error() -> None:
         localization.iou(np.zeros((2, 4)), np.zeros((4, 2)))
     with pytest.raises(ValueError, match="not finite"):
         localization.iou(np.full((2, 4), np.nan), TRUTH)
+
+
+def test_iinc_gives_the_numbers_worked_out_by_hand() -> None:
+    empty, full = np.zeros((4, 4)), np.ones((4, 4))
+    left, top = np.zeros((4, 4)), np.zeros((4, 4))
+    left[:, :2], top[:2] = 1, 1
+    cases = [
+        (empty, empty, 0.0),
+        (empty, full, 0.5),
+        (empty, left, 0.4),
+        (left, left, 0.0),
+        (left, 1 - left, 1.0),
+        (left, top, 4 / 9),
+        (left, full, 0.25),
+        (full, full, 0.0),
+    ]
+    for one, other, expected in cases:
+        assert localization.iinc(one, other) == pytest.approx(expected)
+        assert localization.iinc(other, one) == pytest.approx(expected)
+    assert localization.iinc(left * 0.5, left) == pytest.approx((2 - 0.5 - 1) / 2.5)

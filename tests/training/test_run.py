@@ -9,20 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from forgesight.detectors import cards, zoo
 from forgesight.detectors.export import export_run
 from forgesight.training import run
 from forgesight.types import RecipeError
+from tests.fakes import LIGHTNING_CHATTER
 
-pytestmark = [
-    # Lightning's own: it advises more workers, and uses parts of torch that torch is renaming
-    pytest.mark.filterwarnings("ignore:.*does not have many workers.*"),
-    pytest.mark.filterwarnings("ignore:.*LeafSpec.*"),
-    pytest.mark.filterwarnings("ignore:.*Experiment logs directory.*"),
-    pytest.mark.filterwarnings("ignore:.*Checkpoint directory.*"),
-    pytest.mark.filterwarnings("ignore:.*number of training batches.*"),
-]
+pytestmark = LIGHTNING_CHATTER
 
 
 def _train(recipe: Path, out: Path, *overrides: str, resume: bool = False) -> Path:
@@ -58,7 +53,7 @@ def test_a_run_goes_on_where_it_stopped(recipe: Path, tmp_path: Path) -> None:
     assert not (folder / zoo.WEIGHTS_FILE).exists()
     _train(recipe, folder, resume=True)
     assert "\n0," in (folder / "metrics.before-1.csv").read_text()
-    first, second = (run.load_file(f / zoo.WEIGHTS_FILE) for f in (whole, folder))
+    first, second = (load_file(f / zoo.WEIGHTS_FILE) for f in (whole, folder))
     for name, value in first.items():
         np.testing.assert_allclose(value.numpy(), second[name].numpy(), atol=1e-6, err_msg=name)
 
@@ -71,7 +66,7 @@ def _stop_at_epoch_one(module: run.Supervised) -> None:
 def test_a_run_may_start_from_another_runs_weights(recipe: Path, tmp_path: Path) -> None:
     first = _train(recipe, tmp_path / "first")
     second = _train(recipe, tmp_path / "second", f"net.init={first}", "optim.rate=1e-9", "optim.average=0")
-    one, two = (run.load_file(f / zoo.WEIGHTS_FILE)["classify.weight"] for f in (first, second))
+    one, two = (load_file(f / zoo.WEIGHTS_FILE)["classify.weight"] for f in (first, second))
     np.testing.assert_allclose(one.numpy(), two.numpy(), atol=1e-5)
 
 

@@ -18,7 +18,7 @@ import typer
 from forgesight import __version__
 from forgesight.cli import show
 from forgesight.cli.data import data_app
-from forgesight.cli.doors import STYLE, Doors, WorkersOption, check_choice
+from forgesight.cli.doors import STYLE, Doors, QuietOption, WorkersOption, check_choice
 from forgesight.cli.forge import forge_app
 
 app = typer.Typer(
@@ -178,20 +178,88 @@ def evaluate(
     typer.echo(f"table: {table.with_suffix('.csv')}" + (f"; page: {page}" if page else ""))
 
 
-@app.command(epilog="Examples: forgesight detectors; forgesight detectors default")
+@app.command(epilog="Example: forgesight compare recipes/compare/zoo.toml --page docs/results/zoo.md")
+def compare(
+    recipe: Annotated[
+        Path, typer.Argument(metavar="RECIPE", exists=True, dir_okay=False, help="A TOML file; see recipes/compare/.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="Runs and tables; out/NAME of the recipe if left out."),
+    ] = None,
+    page: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as a page of Markdown.")] = None,
+    cards: Annotated[
+        Path | None, typer.Option(metavar="DIR", file_okay=False, help="Write a model card for every entry of the zoo.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="A.B=C", help="Change one value of the recipe; repeatable.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Train and judge this detector only; repeatable.")
+    ] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Train detectors alike, judge them on seen and unseen methods. Needs the extra `train`.
+
+    OUT/standings.csv has a row for each number. A finished run is never repeated; what was stopped goes on.
+    """
+    from forgesight.study.compare import compare as run_comparison
+
+    table = run_comparison(
+        recipe,
+        out,
+        overrides=overrides or (),
+        only=only or (),
+        page_file=page,
+        cards_folder=cards,
+        progress=not quiet,
+        command=["forgesight", *sys.argv[1:]],
+        say=typer.echo,
+    )
+    show.standings(table)
+    typer.echo(f"table: {table}" + (f"; page: {page}" if page else ""))
+
+
+@app.command("import", epilog="Example: forgesight import mesonet Meso4_DF.h5 --out detectors/meso4-df")
+def import_(
+    system: Annotated[str, typer.Argument(metavar="SYSTEM", help="mesonet, classnseg or xception.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="The published weights.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Folder for the detector.")],
+    channels: Annotated[
+        str, typer.Option(metavar="ORDER", help="rgb, or bgr for weights trained on pictures read by OpenCV.")
+    ] = "rgb",
+) -> None:
+    """Turn published weights into a detector that scans. Needs the extra `train`."""
+    check_choice(system, ("mesonet", "classnseg", "xception"), "SYSTEM")
+    check_choice(channels, ("rgb", "bgr"), "--channels")
+    from forgesight.detectors.official import import_weights
+
+    folder = import_weights(system, files, out, channels=channels)
+    typer.echo(f"detector: {folder}; it is not calibrated: its scores carry no verdict")
+
+
+@app.command(epilog="Examples: forgesight detectors; forgesight detectors default; forgesight detectors --measure")
 def detectors(
     name: Annotated[str | None, typer.Argument(metavar="NAME|FOLDER", help="Show this card in full.")] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Measure how fast each is here (minutes); needs the extra `train`.")
+    ] = False,
 ) -> None:
     """List the detectors at hand, or show one card in full."""
-    from forgesight.detectors import cards, zoo
+    from forgesight.detectors import cards, speed, zoo
 
-    if name is None:
-        rows = [("name", "what it is", "weights", "crop", "map", "fake above", "licence")]
-        show.columns(rows + [show.card_row(known, zoo.card(known)) for known in zoo.names()])
+    if name is not None:
+        if not Path(name).is_dir():
+            check_choice(name, zoo.names(), "NAME|FOLDER", "or name a folder with a card.json")
+        show.columns(list(show.flat(asdict(cards.read(Path(name)) if Path(name).is_dir() else zoo.card(name)))))
         return
-    if not Path(name).is_dir():
-        check_choice(name, zoo.names(), "NAME|FOLDER", "or name a folder with a card.json")
-    show.columns(list(show.flat(asdict(cards.read(Path(name)) if Path(name).is_dir() else zoo.card(name)))))
+    if measure:
+        for known in zoo.names():
+            typer.echo(f"measuring {known} ...", err=True)
+            speed.measure(known)
+    show.zoo([(known, zoo.card(known), speed.known(known)) for known in zoo.names()])
 
 
 def main() -> None:

@@ -30,11 +30,14 @@ _EXTRA_OF = {
         ("torch", "torchvision", "timm", "lightning", "torchmetrics", "safetensors", "onnx", "onnxscript"), "train"
     ),
     "matplotlib": "train",
+    "sklearn": "train",
+    "h5py": "train",
     "ray": "cluster",
 }
 _AFTER_INTERRUPT = {
     "scan": "type the same command again to go on; no finished file is scanned twice",
     "train": "add --resume to the same command to go on from the last checkpoint",
+    "compare": "type the same command again to go on; no finished run is repeated",
     "forge": "type the same command again to go on (forge fit: with --resume); what is finished is kept",
     "data": "type the same command again to go on; what is finished is kept",
 }

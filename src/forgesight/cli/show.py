@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from forgesight import records
+
 if TYPE_CHECKING:
     from forgesight.scanning.folder import Summary
     from forgesight.types import Card
 
+_KINDS = ("seen", "unseen", "fall")
 _LISTED_FILES = 20  # up to so many files, the summary of a scan has a line for each face
 
 
@@ -61,12 +65,35 @@ def columns(rows: Sequence[Sequence[str]]) -> None:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def card_row(name: str, card: Card) -> tuple[str, ...]:
-    """A card as a row of the list of detectors."""
-    threshold = f"{card.calibration.fake_above:.3f}" if card.calibration else "uncalibrated"
-    weights = card.weights[:12] if card.weights else "none"
-    licence = card.licence or "not stated"
-    return name, card.name, weights, f"{card.crop.size_px} px", yes(card.has_map), threshold, licence
+def zoo(found: Sequence[tuple[str, Card, float | None]]) -> None:
+    """Every detector at hand: shipped ones, then architectures to train, with what is known of their speed here."""
+    rows = [("name", "parameters", "MACs", "crop", "map", "weights", "crops/s here", "paper")]
+    for name, card, speed in found:
+        size = (records.counted(card.parameters), records.counted(card.macs))
+        shown = (f"{card.crop.size_px} px", yes(card.has_map), card.weights[:12] if card.weights else "to train")
+        rows.append((name, *size, *shown, "-" if speed is None else f"{speed:.1f}", _cited(card.paper)))
+    columns(rows)
+    if any(speed is None for _, _, speed in found):
+        typer.echo("crops/s here: not measured yet; forgesight detectors --measure")
+
+
+def _cited(paper: str) -> str:
+    """Authors and year of a paper's full name."""
+    first = paper.partition(";")[0]
+    years = re.findall(r"\b(?:19|20)\d\d\b", first)
+    return ", ".join([first.partition(",")[0], *years[-1:]])
+
+
+def standings(table: Path) -> None:
+    """AUC on seen and unseen methods of each detector, from a table of ``forgesight compare``."""
+    with table.open(newline="", encoding="utf-8") as file:
+        found = [row for row in csv.DictReader(file) if row["metric"] == "auc"]
+    rows: list[tuple[str, ...]] = [("detector", "seeds", "AUC seen", "AUC unseen", "fall")]
+    for name in dict.fromkeys(row["detector"] for row in found):
+        by = {row["slice"]: row for row in found if row["detector"] == name}
+        values = [f"{float(by[kind]['value']):.3f}" if by.get(kind, {}).get("value") else "-" for kind in _KINDS]
+        rows.append((name, next(iter(by.values()))["seeds"], *values))
+    columns(rows)
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

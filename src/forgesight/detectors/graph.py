@@ -28,8 +28,12 @@ class Graph(nn.Module):
 
     def raw(self, crops: Tensor) -> NetOutput:
         """Crops (N, 3, S, S), uint8 or float in 0..255, to the net's own output. Training starts here."""
-        output: NetOutput = self.net((crops.float() / 255 - self.mean) / self.std)
+        output: NetOutput = self.net(self.normalised(crops))
         return output
+
+    def normalised(self, crops: Tensor) -> Tensor:
+        """Crops (N, 3, S, S), uint8 or float in 0..255, as the net wants them."""
+        return (crops.float() / 255 - self.mean) / self.std
 
     def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
         """The exported pass."""

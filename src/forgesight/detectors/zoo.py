@@ -1,46 +1,22 @@
-"""The one registry: every architecture as an untrained card, the shipped detectors, and ``load``, which opens any."""
+"""The one registry: the shipped detectors, every architecture to train, and ``load``, which opens any."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forgesight.detectors import cards
+from forgesight.detectors.architectures import ARCHITECTURES as ARCHITECTURES
 from forgesight.types import Card, CardError, CropProfile, Detection, MissingExtraError
 
 ONNX_FILE = "model.onnx"
 WEIGHTS_FILE = "weights.safetensors"
 SHIPPED = ("default",)
-
-ARCHITECTURES: Mapping[str, Card] = MappingProxyType(
-    {
-        "meso4": Card(
-            name="meso4",
-            build="forgesight.detectors.nets.mesonet:Meso4",
-            crop=CropProfile(size_px=256, margin=0.25),
-            cam_layer="blocks.3.0",
-            paper="Afchar et al., MesoNet: a Compact Facial Video Forgery Detection Network, WIFS 2018",
-            licence="Apache-2.0",
-        ),
-        "effnet-map": Card(
-            name="effnet-map",
-            build="forgesight.detectors.nets.effnet:EffnetMap",
-            crop=CropProfile(size_px=128, margin=0.3),
-            mean=(0.5, 0.5, 0.5),
-            std=(0.5, 0.5, 0.5),
-            has_map=True,
-            cam_layer="neck.0",
-            paper="Forgesight; encoder: Tan & Le, EfficientNet, ICML 2019",
-            licence="Apache-2.0",
-        ),
-    }
-)
 
 
 class Detector(Protocol):
@@ -74,6 +50,12 @@ def card(name: str) -> Card:
     if name in ARCHITECTURES:
         return ARCHITECTURES[name]
     raise CardError(f"no detector {name!r} in the zoo; there are: {', '.join(names())}")
+
+
+def resized(of: Card, crop: CropProfile) -> Card:
+    """An architecture's card with another crop. Its net follows, where its layers depend on the crop's size."""
+    args = {**of.args, "size_px": crop.size_px} if "size_px" in of.args else of.args
+    return replace(of, crop=crop, args=args)
 
 
 def shipped_folder(name: str) -> Path:

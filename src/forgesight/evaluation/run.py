@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -29,12 +29,14 @@ from forgesight.evaluation.crops import Cut, cuts
 from forgesight.evaluation.table import tidy
 from forgesight.media import faces
 from forgesight.metrics.intervals import DRAWS
-from forgesight.types import ManifestError, Sample
+from forgesight.types import CropProfile, ManifestError, Sample
 
 TABLE = "table.parquet"
 RECORD = "evaluation.json"
 ALL = "all"
 """The ``split`` that means every sample of the manifest."""
+Cutter = Callable[[Sequence[Sample], CropProfile, int | None], Generator[Cut, None, None]]
+"""``evaluation.crops.cuts``, or what does the same."""
 
 
 def evaluate(
@@ -52,6 +54,7 @@ def evaluate(
     readme: Path | None = None,
     left_out: Mapping[str, str | Path] | None = None,
     trained_on: Sequence[str] | None = None,
+    cutter: Cutter = cuts,
 ) -> Path:
     """Score every photograph of a split, write the tidy table, and return its path (``out/table.parquet``).
 
@@ -73,6 +76,7 @@ def evaluate(
         left_out: for the page, method -> a detector that was trained without it; each is judged on the reals and on
             that method, in ``out/left-out/METHOD``.
         trained_on: for the page, the methods the detector has seen in training; None means all that are judged.
+        cutter: makes the crops; whoever judges many detectors hands in one that keeps them.
 
     Raises:
         ManifestError: the manifest cannot be used, or nothing of it is left to judge.
@@ -84,11 +88,11 @@ def evaluate(
     samples = _chosen(manifest, split, methods)
     _check_present(trained_on or (), samples, manifest, split)
     others = {method: (_load(name), _chosen(manifest, split, [method])) for method, name in left_out.items()}
-    table = _evaluate(manifest, _load(detector), samples, out, split, seed, workers, progress, command)
+    table = _evaluate(manifest, _load(detector), samples, out, split, seed, workers, progress, command, cutter)
     folders = {}
     for method, (other, chosen) in others.items():
         folders[method] = out / "left-out" / method
-        _evaluate(manifest, other, chosen, folders[method], split, seed, workers, progress, command)
+        _evaluate(manifest, other, chosen, folders[method], split, seed, workers, progress, command, cutter)
     if page is not None:
         pages.write(page, out, left_out=folders, trained_on=trained_on)
     if readme is not None:
@@ -106,6 +110,7 @@ def _evaluate(
     workers: int | None,
     progress: bool,
     command: Sequence[str],
+    cutter: Cutter,
 ) -> Path:
     digest = manifests.digest(manifest)
     out.mkdir(parents=True, exist_ok=True)
@@ -113,7 +118,7 @@ def _evaluate(
     store = scoring.Store(out, scoring.key(detector.card, digest, split))
     missing = [sample for sample in samples if not _is_known(sample, store)]
     # Closed on every way out, so that no worker process outlives this call.
-    with closing(_shown(cuts(missing, detector.card.crop, workers), len(missing), progress)) as made:
+    with closing(_shown(cutter(missing, detector.card.crop, workers), len(missing), progress)) as made:
         try:
             for row in scoring.rows(missing, made, detector):
                 store.add(row)

@@ -1,4 +1,4 @@
-"""How well a map shows the forged region: IoU, Dice, pixel AUC, false-positive area.
+"""How well a map shows the forged region: IoU, Dice, pixel AUC, false-positive area, IINC.
 
 ``prediction`` is a map (H, W) in 0..1, ``truth`` a binary mask (H, W) of the same grid; a pixel is called forged at or
 above ``threshold``. One convention for empty masks, everywhere: calling nothing where nothing is forged is right (IoU
@@ -45,6 +45,22 @@ def false_positive_area(prediction: ArrayLike, truth: ArrayLike | None = None, t
     called, forged = _called(plane, np.zeros(plane.shape, bool) if truth is None else truth, threshold)
     real = np.count_nonzero(~forged)
     return np.count_nonzero(called & ~forged) / real if real else math.nan
+
+
+def iinc(prediction: ArrayLike, truth: ArrayLike) -> float:
+    """Inverse intersection non-containment (Dang et al., CVPR 2020), 0 best, 1 worst, for soft maps and masks in 0..1.
+
+    1 / (3 - |U|) times 2 - |I| / |truth| - |I| / |map|, or times 0 if both are empty and 1 if one is. |U| is a share of
+    the area; intersection and union of soft values are their minimum and maximum, which the paper leaves open.
+    """
+    _pair(prediction, truth)
+    plane, mask = np.asarray(prediction, np.float64), np.asarray(truth, np.float64)
+    shared, union = np.minimum(plane, mask).mean(), np.maximum(plane, mask).mean()
+    if plane.any() and mask.any():
+        missed = 2 - shared / mask.mean() - shared / plane.mean()
+    else:
+        missed = float(plane.any() or mask.any())
+    return float(missed / (3 - union))
 
 
 def _pair(prediction: ArrayLike, truth: ArrayLike) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:

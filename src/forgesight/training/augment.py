@@ -6,6 +6,7 @@ the other.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import cv2
@@ -23,11 +24,12 @@ from forgesight.types import Image
 def pipeline(section: AugmentSection) -> v2.Compose:
     """Transforms for ``Image`` (P, 3, S, S) uint8 and ``Mask`` (P, S, S) uint8."""
     low, high = section.jpeg_quality
+    taps = 2 * math.ceil(2 * section.blur_sigma[1]) + 1
     steps: list[v2.Transform] = [
         v2.RandomHorizontalFlip(0.5),
         v2.RandomApply([v2.ColorJitter(0.15, 0.15, 0.15, 0.02)], section.colour),
         v2.RandomApply([DownAndUp(0.5, 1.0)], section.resize),
-        v2.RandomApply([v2.GaussianBlur(5, (0.2, 1.0))], section.blur),
+        v2.RandomApply([v2.GaussianBlur(taps, section.blur_sigma)], section.blur),
         v2.RandomApply([Noise(6.0)], section.noise),
         v2.RandomApply([Jpeg(low, high)], section.jpeg / 2),  # the other half before the crop: see batches
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -92,6 +93,12 @@ class Pairs(Dataset[dict[str, Tensor]]):
 
     def __len__(self) -> int:
         return len(self.real)
+
+    def still(self) -> Pairs:
+        """The same pairs as they are, without augmentation."""
+        other = copy.copy(self)
+        other.train = False
+        return other
 
     def __getitem__(self, draw: Draw) -> dict[str, Tensor]:
         rng = np.random.default_rng((draw.seed, 7))

@@ -1,4 +1,4 @@
-"""Temperature and thresholds of a trained net, learnt on the whole validation split and on nothing else."""
+"""Temperature and thresholds of a trained net, learnt on the validation split and on nothing else."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ def calibrate(graph: Graph, validation: Pairs) -> tuple[Calibration, dict[str, N
 
 
 def _draws(validation: Pairs) -> FixedDraws:
-    return FixedDraws(len(validation), len(validation), validation.recipe.seed)
+    wanted = validation.recipe.data.calibration_pairs
+    return FixedDraws(wanted or len(validation), len(validation), validation.recipe.seed)
 
 
 @torch.inference_mode()

@@ -14,7 +14,7 @@ class NetSection(Recipe):
 
     entry: str = "effnet-map"
     args: dict[str, float | int | str | bool] = Field(default_factory=dict)
-    init: str = "random"  # "random", or a run folder whose weights are the start
+    init: str = "random"  # "random"; "imagenet", which may have to be downloaded; or a run folder to begin from
 
 
 class CropSection(Recipe):
@@ -33,6 +33,8 @@ class DataSection(Recipe):
     pairs_per_epoch: int = Field(6000, ge=1)
     validation_pairs: int = Field(600, ge=1)
     workers: int = Field(1, ge=0)
+    methods: list[str] = Field(default_factory=list)  # of the manifest's fakes, only these; empty: all
+    calibration_pairs: int | None = Field(None, ge=1)  # of the validation split; None takes all of it
 
 
 class ForgeSection(Recipe):
@@ -49,23 +51,38 @@ class AugmentSection(Recipe):
     jpeg_quality: tuple[int, int] = (60, 98)
     resize: float = Field(0.25, ge=0, le=1)
     blur: float = Field(0.1, ge=0, le=1)
+    blur_sigma: tuple[float, float] = (0.2, 1.0)
     noise: float = Field(0.15, ge=0, le=1)
     colour: float = Field(0.4, ge=0, le=1)
     jitter: float = Field(1.0, ge=0, le=3)  # of the crop: 1 = 3 % shift, 8 % zoom, 6 degrees
 
 
-class OptimSection(Recipe):
-    """AdamW with a warm-up and a cosine to zero, and an exponential moving average of the weights."""
+class LossSection(Recipe):
+    """What is minimised; see ``training.objectives``."""
 
+    kind: Literal["cross-entropy", "squared-error", "patches", "attention", "capsule", "halves"] = "cross-entropy"
+    map_weight: float = Field(1.0, ge=0)
+    reconstruction: Literal["absolute", "squared"] = "absolute"
+    reconstruction_weight: float = Field(0.1, ge=0)
+
+
+class OptimSection(Recipe):
+    """By default AdamW with a warm-up and a cosine to zero, and an exponential moving average of the weights."""
+
+    optimizer: Literal["adamw", "adam", "sgd", "svm"] = "adamw"  # svm: no steps, see training.solvers
     rate: float = Field(2e-3, gt=0)
+    momentum: float = Field(0.9, ge=0, lt=1)  # of sgd; Adam's first
     weight_decay: float = Field(0.02, ge=0)
+    schedule: Literal["cosine", "constant", "steps"] = "cosine"
+    drop_every_steps: int = Field(1000, ge=1)  # "steps": the rate is divided by ten after so many
+    lowest_rate: float = Field(1e-6, gt=0)  # "steps": it falls no further
     batch_pairs: int = Field(16, ge=1)
     epochs: int = Field(30, ge=1)
+    head_epochs: int = Field(0, ge=0)  # at first only the last layer learns, for so many epochs
     horizon_epochs: int | None = None  # the cosine is laid over this many epochs, of which ``epochs`` are trained
     warmup_steps: int = Field(300, ge=0)
     average: float = Field(0.998, ge=0, lt=1)
-    clip: float = Field(1.0, gt=0)
-    map_weight: float = Field(1.0, ge=0)
+    clip: float = Field(1.0, ge=0)  # of the gradient's norm; 0 leaves it
     patience: int = Field(10, ge=1)  # epochs without a better validation loss
 
 
@@ -91,5 +108,6 @@ class TrainRecipe(Recipe):
     crop: CropSection = CropSection()
     forge: ForgeSection = ForgeSection()
     augment: AugmentSection = AugmentSection()
+    loss: LossSection = LossSection()
     optim: OptimSection = OptimSection()
     trainer: TrainerSection = TrainerSection()

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from lightning.pytorch import callbacks
 from lightning.pytorch.loggers import CSVLogger
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -26,7 +26,9 @@ from forgesight.config import Recipe
 from forgesight.data import manifest, sources
 from forgesight.detectors import cards, zoo
 from forgesight.detectors.graph import Graph
+from forgesight.detectors.size import measured
 from forgesight.processes import cores
+from forgesight.training import beginning, solvers
 from forgesight.training.batches import Draws, FixedDraws, Pairs
 from forgesight.training.cache import gather
 from forgesight.training.calibrate import calibrate
@@ -60,20 +62,41 @@ def train(
     train_set, validation_set, samples = _data(settings, card.crop, progress=progress)
     record(out, settings, samples)
     graph = Graph(card)
+    if not resume:
+        beginning.begin(graph, settings, train_set)
+    if settings.optim.optimizer == "svm":
+        solvers.fit_svm(graph, train_set)
+    elif not _learn(graph, settings, out, (train_set, validation_set), last if resume else None, progress=progress):
+        return out
+    _finish(out, card, graph, validation_set)
+    return out
+
+
+def _learn(
+    graph: Graph,
+    settings: TrainRecipe,
+    out: Path,
+    sets: tuple[Pairs, Pairs],
+    checkpoint: Path | None,
+    *,
+    progress: bool,
+) -> bool:
+    """Teach the graph, which then holds its best weights; whether this process is the one that finishes the run."""
     graph.net.to(memory_format=torch.channels_last)
-    if settings.net.init != "random":
-        graph.net.load_state_dict(load_file(Path(settings.net.init) / zoo.WEIGHTS_FILE))
-    loaders = _loaders(settings, train_set, validation_set)
+    loaders = _loaders(settings, *sets)
     steps = len(loaders[0]) * (settings.optim.horizon_epochs or settings.optim.epochs)
-    module = Supervised(graph, settings.optim, steps)
+    module = Supervised(graph, settings.loss, settings.optim, steps)
     best = callbacks.ModelCheckpoint(
         out / CHECKPOINTS, "best", monitor="val_loss", save_top_k=1, enable_version_counter=False
     )
     trainer = _trainer(settings, out, best, progress=progress)
-    fit(trainer, module, loaders, last if resume else None)
-    if trainer.is_global_zero:
-        _finish(out, card, graph, best.best_model_path, validation_set)
-    return out
+    fit(trainer, module, loaders, checkpoint)
+    if not trainer.is_global_zero:
+        return False
+    state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)["state_dict"]
+    prefix = "graph.net."
+    graph.net.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+    return True
 
 
 def fit(
@@ -119,14 +142,13 @@ def _card(settings: TrainRecipe) -> Card:
         raise RecipeError(
             f"net.entry: no architecture {settings.net.entry!r}; there are {', '.join(zoo.ARCHITECTURES)}"
         )
-    card = zoo.ARCHITECTURES[settings.net.entry]
     crop = CropProfile(size_px=settings.crop.size_px, margin=settings.crop.margin)
+    card = zoo.resized(zoo.ARCHITECTURES[settings.net.entry], crop)
     licence = settings.licence or card.licence
     return replace(
         card,
         name=f"{card.name}.{settings.name}",
         args={**card.args, **settings.net.args},
-        crop=crop,
         licence=licence,
         trained_on=settings.trained_on,
     )
@@ -134,6 +156,11 @@ def _card(settings: TrainRecipe) -> Card:
 
 def _data(settings: TrainRecipe, crop: CropProfile, *, progress: bool) -> tuple[Pairs, Pairs, list[Sample]]:
     samples = sources.read(Path(settings.data.path))
+    wanted = set(settings.data.methods)
+    unknown = sorted(wanted - {s.method for s in samples if s.label})
+    if unknown:
+        raise ForgesightError(f"data.methods: {settings.data.path} has no fake of the method {unknown[0]!r}")
+    samples = [s for s in samples if not s.label or not wanted or s.method in wanted]
     parts = {split: [s for s in samples if s.split == split] for split in ("train", "val")}
     sets = []
     for split, own in parts.items():
@@ -174,7 +201,7 @@ def _trainer(settings: TrainRecipe, out: Path, best: callbacks.Callback, *, prog
         **common(chosen, out, progress=progress),
         precision=precision,
         max_epochs=settings.optim.epochs,
-        gradient_clip_val=settings.optim.clip,
+        gradient_clip_val=settings.optim.clip or None,
         num_sanity_val_steps=0,
         log_every_n_steps=10,
         callbacks=[
@@ -243,15 +270,11 @@ def _version(name: str) -> str:
         return "not installed"
 
 
-def _finish(out: Path, card: Card, graph: Graph, best: str, validation_set: Pairs) -> None:
-    """Calibrate the best weights on the validation split and write them with their card."""
-    state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
-    prefix = "graph.net."
-    net = {k.removeprefix(prefix): v.contiguous() for k, v in state.items() if k.startswith(prefix)}
-    graph.net.load_state_dict(net)
+def _finish(out: Path, card: Card, graph: Graph, validation_set: Pairs) -> None:
+    """Calibrate the weights on the validation split and write them with their card."""
     graph.net.cpu().eval()
     calibration, scores = calibrate(graph, validation_set)
-    save_file(net, out / zoo.WEIGHTS_FILE)
+    save_file({name: value.contiguous() for name, value in graph.net.state_dict().items()}, out / zoo.WEIGHTS_FILE)
     weights = cards.sha256(out / zoo.WEIGHTS_FILE)
-    cards.write(replace(card, calibration=calibration, weights=weights), out)
+    cards.write(replace(measured(card, graph.net), calibration=calibration, weights=weights), out)
     np.savez_compressed(out / "validation_scores.npz", **scores)  # type: ignore[arg-type] # its stubs take the keywords for its flag

@@ -1,34 +1,44 @@
-"""Supervised training as a Lightning module: classification plus map loss, and what validation measures."""
+"""Supervised training as a Lightning module: an objective, an optimiser, and what validation measures."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import lightning
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from forgesight.detectors.graph import Graph
 from forgesight.metrics.detection import auc
-from forgesight.training import losses
-from forgesight.training.recipe import OptimSection
+from forgesight.training.objectives import OBJECTIVES, Terms, Truth
+from forgesight.training.recipe import LossSection, OptimSection
+from forgesight.types import RecipeError
+
+
+@runtime_checkable
+class Constrained(Protocol):
+    """A net whose weights must obey a rule that an optimiser does not know."""
+
+    def constrain(self) -> None:
+        """Bring the weights back to the rule."""
 
 
 class Supervised(lightning.LightningModule):
     """Trains ``Graph.net`` on batches of pairs."""
 
-    def __init__(self, graph: Graph, optim: OptimSection, total_steps: int) -> None:
+    def __init__(self, graph: Graph, loss: LossSection, optim: OptimSection, total_steps: int) -> None:
         super().__init__()
         self.graph = graph
-        self.optim = optim
+        self.objective, self.loss, self.optim = OBJECTIVES[loss.kind], loss, optim
+        self.learning = [parameter for parameter in graph.net.parameters() if parameter.requires_grad]
         self.total_steps = total_steps
         self.seen: list[tuple[Tensor, Tensor]] = []
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """One step on (B, 2, ...) pairs."""
-        total, verdict, region, _ = self._losses(batch)
+        total, verdict, region, _ = self._terms(batch)
         self.log("train_verdict", verdict, on_step=False, on_epoch=True, sync_dist=True)
         self.log("train_region", region, on_step=False, on_epoch=True, sync_dist=True, prog_bar=True)
         self.log("train_loss", total, on_step=False, on_epoch=True, sync_dist=True, prog_bar=True)
@@ -36,7 +46,7 @@ class Supervised(lightning.LightningModule):
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         """Loss and scores of fixed pairs."""
-        total, verdict, region, logits = self._losses(batch)
+        total, verdict, region, logits = self._terms(batch)
         size = len(logits)
         self.log("val_loss", total, batch_size=size, sync_dist=True)
         self.log("val_verdict", verdict, batch_size=size, sync_dist=True)
@@ -52,25 +62,51 @@ class Supervised(lightning.LightningModule):
         value = auc(np.asarray(scores), np.asarray(labels))
         self.log("val_auc", float(value), prog_bar=True, sync_dist=True)
 
+    def on_train_epoch_start(self) -> None:
+        """Hold everything but the last layer still while ``head_epochs`` last."""
+        if self.optim.head_epochs:
+            head = {id(parameter) for parameter in self._head().parameters()}
+            for parameter in self.learning:
+                parameter.requires_grad_(self.current_epoch >= self.optim.head_epochs or id(parameter) in head)
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """A net whose weights obey a constraint is brought back to it after every step."""
+        if isinstance(self.graph.net, Constrained):
+            self.graph.net.constrain()
+
     def configure_optimizers(self) -> Any:
-        """AdamW without decay on biases and norms; warm-up, then cosine to zero."""
-        decayed = [p for p in self.parameters() if p.ndim > 1]
-        plain = [p for p in self.parameters() if p.ndim <= 1]
+        """The recipe's optimiser, without decay on biases and norms, and its schedule."""
+        decayed = [p for p in self.learning if p.ndim > 1]
+        plain = [p for p in self.learning if p.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": self.optim.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-        optimizer = torch.optim.AdamW(groups, lr=self.optim.rate)
+        rate, momentum = self.optim.rate, self.optim.momentum
+        optimizer: torch.optim.Optimizer
+        if self.optim.optimizer == "sgd":
+            optimizer = torch.optim.SGD(groups, lr=rate, momentum=momentum)
+        else:
+            kind = torch.optim.AdamW if self.optim.optimizer == "adamw" else torch.optim.Adam
+            optimizer = kind(groups, lr=rate, betas=(momentum, 0.999))
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _rate(self, step: int) -> float:
+        """The share of the recipe's rate at a step."""
         warm = min(1.0, (step + 1) / max(1, self.optim.warmup_steps))
+        if self.optim.schedule == "constant":
+            return warm
+        if self.optim.schedule == "steps":
+            return warm * max(10.0 ** -(step // self.optim.drop_every_steps), self.optim.lowest_rate / self.optim.rate)
         return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, self.total_steps))))
 
-    def _losses(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _head(self) -> nn.Module:
+        net: Any = self.graph.net
+        head = net.body.get_classifier() if hasattr(net, "body") else getattr(net, "classify", None)
+        if not isinstance(head, nn.Module):
+            raise RecipeError(f"optim.head_epochs: {type(net).__name__} has no last layer of its own to begin with")
+        return head
+
+    def _terms(self, batch: dict[str, Tensor]) -> Terms:
         crops = batch["crops"].flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        output = self.graph.raw(crops)
-        verdict = losses.classification(output.logits, batch["labels"].flatten())
-        region = verdict * 0
-        if output.map is not None:
-            target = batch["regions"].flatten(0, 1)[:, None].float() / 255
-            region = losses.region(output.map, target, batch["known"].flatten())
-        return verdict + self.optim.map_weight * region, verdict, region, output.logits
+        regions = batch["regions"].flatten(0, 1)[:, None].float() / 255
+        truth = Truth(batch["labels"].flatten(), regions, batch["known"].flatten())
+        return self.objective(self.graph, crops, truth, self.loss)

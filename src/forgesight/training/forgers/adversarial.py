@@ -1,4 +1,4 @@
-"""A generator against its critics as a Lightning module: reconstruction, edges and a hinge loss, two optimisers."""
+"""A generator against its critics as a Lightning module: reconstruction, edges, an adversarial loss, two optimisers."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from forgesight.training.forgers.generator import Critic, Generator
 from forgesight.training.forgers.recipe import OptimSection
 
 Batch = dict[str, Tensor]
+PENALISED = 8  # the critic's gradient is held down at every eighth step, eightfold
 
 
 class Adversarial(lightning.LightningModule):
@@ -23,19 +24,22 @@ class Adversarial(lightning.LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.generator, self.optim = generator, optim
-        self.critic = Critic(width=optim.critic_width) if optim.adversarial else None
-        self.near = Critic(width=optim.critic_width, depth=3) if optim.adversarial and local else None
+        width, spectral = optim.critic_width, not optim.penalty
+        self.critic = Critic(width=width, spectral=spectral) if optim.adversarial else None
+        self.near = Critic(width=width, depth=3, spectral=spectral) if optim.adversarial and local else None
+        self.judge, self.fool = (logistic, sceptical) if optim.penalty else (hinge, plain)
 
     def training_step(self, batch: Batch, batch_index: int) -> None:
         """One step of the critics, then one of the generator."""
         truth = batch["truth"].contiguous(memory_format=torch.channels_last)
-        made = self._made(batch)
-        drawn = self._drawn(batch)
+        made, drawn = self._pictures(batch)
         optimizers: Any = self.optimizers()
         if self.critic is not None:
             loss = self._critics(truth, made.detach(), batch["weight"], None if drawn is None else drawn.detach())
-            self._step(optimizers[1], loss)
             self.log("critic", loss.detach(), on_step=False, on_epoch=True, prog_bar=True)
+            if self.optim.penalty and batch_index % PENALISED == 0:
+                loss = loss + PENALISED * self.optim.penalty * steepness(self.critic, truth[:8])
+            self._step(optimizers[1], loss)
         apart = difference(made, truth, batch["weight"], self.optim.edges)
         loss = apart + self.optim.adversarial * self._fooled(made, batch["weight"], drawn)
         self._step(optimizers[0] if isinstance(optimizers, list) else optimizers, loss)
@@ -64,6 +68,14 @@ class Adversarial(lightning.LightningModule):
         self.clip_gradients(optimizer, gradient_clip_val=5.0, gradient_clip_algorithm="norm")
         optimizer.step()
 
+    def _pictures(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """The generator's picture of each example; where it starts from noise, also some that nothing stands behind."""
+        if not self.generator.noise:
+            return self._made(batch), None
+        inputs = batch["input"]
+        made, drawn = self.generator(torch.cat([inputs, torch.randn_like(inputs)])).chunk(2)
+        return made, drawn
+
     def _made(self, batch: Batch) -> Tensor:
         """The generator's picture of each example, drawn by the decoder of its group alone."""
         inputs = batch["input"]
@@ -82,29 +94,22 @@ class Adversarial(lightning.LightningModule):
                 made[own] = batch["truth"][own]
         return made
 
-    def _drawn(self, batch: Batch) -> Tensor | None:
-        """Pictures from noise that no photograph stands behind; only where the generator starts from noise."""
-        if not self.generator.noise:
-            return None
-        picture: Tensor = self.generator(torch.randn_like(batch["input"]))
-        return picture
-
     def _critics(self, truth: Tensor, made: Tensor, weight: Tensor, drawn: Tensor | None) -> Tensor:
         assert self.critic is not None
         forged = made if drawn is None else torch.cat([made, drawn])
-        loss = hinge(self.critic(truth), self.critic(forged))
+        loss = self.judge(self.critic(truth), self.critic(forged))
         if self.near is not None:
-            loss = loss + hinge(self.near(window(truth, weight)), self.near(window(made, weight)))
+            loss = loss + self.judge(self.near(window(truth, weight)), self.near(window(made, weight)))
         return loss
 
     def _fooled(self, made: Tensor, weight: Tensor, drawn: Tensor | None) -> Tensor:
         if self.critic is None:
             return made.new_zeros(())
-        loss: Tensor = -self.critic(made).mean()
+        loss = self.fool(self.critic(made))
         if drawn is not None:
-            loss = loss - self.critic(drawn).mean()
+            loss = loss + self.fool(self.critic(drawn))
         if self.near is not None:
-            loss = loss - self.near(window(made, weight)).mean()
+            loss = loss + self.fool(self.near(window(made, weight)))
         return loss
 
 
@@ -123,6 +128,30 @@ def difference(made: Tensor, truth: Tensor, weight: Tensor, edges: float) -> Ten
 def hinge(real: Tensor, forged: Tensor) -> Tensor:
     """The critic's hinge loss: real patches above 1, forged ones below -1."""
     return F.relu(1 - real).mean() + F.relu(1 + forged).mean()
+
+
+def plain(forged: Tensor) -> Tensor:
+    """The generator's side of the hinge loss."""
+    return -forged.mean()
+
+
+def logistic(real: Tensor, forged: Tensor) -> Tensor:
+    """The critic's logistic loss: cross-entropy of the patches."""
+    return F.softplus(-real.float()).mean() + F.softplus(forged.float()).mean()
+
+
+def sceptical(forged: Tensor) -> Tensor:
+    """The generator's side of the logistic loss, which does not fade where the critic is sure."""
+    return F.softplus(-forged.float()).mean()
+
+
+def steepness(critic: Critic, real: Tensor) -> Tensor:
+    """Half the mean squared gradient of the critic's logits at real pictures (Mescheder et al., 2018, R1)."""
+    with torch.autocast(real.device.type, enabled=False):
+        x = real.detach().float().requires_grad_(True)
+        logits = critic(x).mean((1, 2, 3)).sum()
+        (gradient,) = torch.autograd.grad(logits, x, create_graph=True)
+    return gradient.square().sum((1, 2, 3)).mean() / 2
 
 
 def window(images: Tensor, weight: Tensor) -> Tensor:

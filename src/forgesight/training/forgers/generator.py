@@ -7,7 +7,7 @@ two manipulations can differ in one of them and in nothing else.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, cast
 
 import torch
@@ -90,15 +90,19 @@ class Decoder(nn.Module):
 
 
 class Critic(nn.Module):
-    """Judges pictures (N, inputs, S, S) patch by patch: logits (N, 1, h, w), high for real. Spectrally normalised."""
+    """Judges pictures (N, inputs, S, S) patch by patch: logits (N, 1, h, w), high for real.
 
-    def __init__(self, inputs: int = 3, *, width: int = 32, depth: int = 4) -> None:
+    ``spectral`` normalises every layer; without it, whoever trains it must hold its gradient down.
+    """
+
+    def __init__(self, inputs: int = 3, *, width: int = 32, depth: int = 4, spectral: bool = True) -> None:
         super().__init__()
+        normed: Callable[[nn.Module], nn.Module] = spectral_norm if spectral else lambda layer: layer
         widths = [inputs, *(min(width * 2**level, MAX_WIDTH) for level in range(depth))]
         layers: list[nn.Module] = []
         for a, b in itertools.pairwise(widths):
-            layers += [spectral_norm(nn.Conv2d(a, b, 4, 2, 1)), nn.LeakyReLU(0.2)]
-        self.layers = nn.Sequential(*layers, spectral_norm(nn.Conv2d(widths[-1], 1, 3, 1, 1)))
+            layers += [normed(nn.Conv2d(a, b, 4, 2, 1)), nn.LeakyReLU(0.2)]
+        self.layers = nn.Sequential(*layers, normed(nn.Conv2d(widths[-1], 1, 3, 1, 1)))
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of the patches."""

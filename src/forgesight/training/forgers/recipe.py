@@ -45,6 +45,7 @@ class OptimSection(Recipe):
     steps: int = Field(100, ge=1)  # of an epoch
     edges: float = Field(1.0, ge=0)  # weight of the difference of neighbouring pixels
     adversarial: float = Field(0.02, ge=0)
+    penalty: float = Field(0.0, ge=0)  # on the critic's gradient at real pictures; 0: spectral norm and hinge instead
     average: float = Field(0.99, ge=0, lt=1)
 
 

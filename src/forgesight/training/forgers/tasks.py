@@ -150,7 +150,14 @@ TASKS: dict[str, Task] = {
             keeps_identity=False,
             margin=0.5,
             net={"noise": 96, "width": 32, "depth": 4, "skip": True, "up": "nearest"},
-            optim={"batch": 16, "epochs": 8, "adversarial": 0.1},
+            optim={
+                "batch": 16,
+                "epochs": 14,
+                "adversarial": 0.02,
+                "critic_rate": 2e-4,
+                "critic_width": 32,
+                "penalty": 0.3,
+            },
             card={"noise": 96},
         ),
     )

@@ -1,0 +1,84 @@
+"""How fast detectors are on this machine: measured when asked, kept in the user's cache, listed by ``detectors``."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from forgesight.detectors import zoo
+from forgesight.detectors.zoo import Detector
+from forgesight.types import MissingExtraError
+
+CROPS = 8  # shown at once
+
+
+def known(name: str) -> float | None:
+    """Crops per second as last measured here for a name of the zoo; None if never."""
+    value = _read().get(name)
+    return float(value) if isinstance(value, int | float) else None
+
+
+def measure(name: str, seconds: float = 2.0) -> float:
+    """Crops per second of a name of the zoo on onnxruntime, an architecture with fresh weights; kept for ``known``.
+
+    Raises:
+        MissingExtraError: an architecture, without the ``train`` extra.
+    """
+    with tempfile.TemporaryDirectory(prefix="forgesight-speed-") as scratch:
+        found = rate(opened(name, Path(scratch)), seconds)
+    keep(name, found)
+    return found
+
+
+def opened(name: str, scratch: Path, threads: int | None = None) -> Detector:
+    """A name of the zoo on onnxruntime; an architecture is exported to ``scratch`` with fresh weights."""
+    if name in zoo.SHIPPED:
+        return zoo.load(name, threads)
+    try:
+        from forgesight.detectors.export import export
+        from forgesight.detectors.graph import Graph
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(f'to measure {name}, an architecture, pip install "forgesight[train]"') from error
+    card = zoo.card(name)
+    return zoo.load(export(card, Graph(card), scratch / name), threads)
+
+
+def rate(detector: Detector, seconds: float) -> float:
+    """Crops per second in batches of eight: the fastest batch that ``seconds`` have room for, of at least two."""
+    size = detector.card.crop.size_px
+    crops = np.random.default_rng(0).integers(0, 256, (CROPS, size, size, 3), dtype=np.uint8)
+    detector(crops)  # the first run plans memory
+    best, began, rounds = np.inf, time.perf_counter(), 0
+    while rounds < 2 or time.perf_counter() - began < seconds:
+        start = time.perf_counter()
+        detector(crops)
+        best = min(best, time.perf_counter() - start)
+        rounds += 1
+    return float(CROPS / best)
+
+
+def keep(name: str, crops_per_s: float) -> None:
+    """Remember a measurement."""
+    path = _file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(json.dumps({**_read(), name: round(crops_per_s, 2)}, indent=2) + "\n", encoding="utf-8")
+    os.replace(part, path)
+
+
+def _read() -> dict[str, object]:
+    try:
+        found = json.loads(_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _file() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "forgesight" / "speed.json"

@@ -1,0 +1,1 @@
+"""Many detectors on many sets: trained alike, judged alike, in one table."""

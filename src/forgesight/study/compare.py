@@ -1,0 +1,241 @@
+"""``forgesight compare``: detectors trained on the same photographs, with seeds, and judged by the same code.
+
+A run is known by a hash of its whole recipe, the photographs it is trained on, the card and the code that trains it:
+what is finished is never trained again, what was stopped goes on, and adding a detector, or a method to be judged on,
+costs its own share only. OUT holds ``runs/`` and
+``scores/`` (a folder for each run, named by detector, seed and hash) and the tables.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import Field
+
+from forgesight import config
+from forgesight.config import Recipe
+from forgesight.data import manifest as manifests
+from forgesight.data import splits
+from forgesight.detectors import cards, zoo
+from forgesight.evaluation.crops import Cut, cuts
+from forgesight.evaluation.run import evaluate
+from forgesight.study import model_cards, page, standings
+from forgesight.study.code import code_digest
+from forgesight.training.recipe import TrainRecipe
+from forgesight.types import CropProfile, ForgesightError, RecipeError, Sample
+
+FAILURES = "failed.json"
+
+
+class Contestant(Recipe):
+    """One detector of a comparison."""
+
+    recipe: str  # a training recipe, relative to the comparison's own file
+    set: list[str] = Field(default_factory=list)  # "a.b=c", laid over the common ones
+    seeds: list[int] | None = None  # the comparison's, if left out
+    reported: str = ""  # the papers' own figures, for the page
+
+
+class CompareRecipe(Recipe):
+    """A comparison. ``seen`` are the methods that are trained on; all others of the manifest are unseen."""
+
+    name: str
+    manifest: str
+    seen: list[str] = Field(min_length=1)
+    seeds: list[int] = Field(default_factory=lambda: [1], min_length=1)
+    split: str = "test"
+    common: list[str] = Field(default_factory=list)  # "a.b=c", laid over every detector's recipe
+    title: str = "Detectors compared"
+    discussion: str = ""  # printed on the page as it stands, and marked as written by hand
+    detector: list[Contestant] = Field(min_length=1)
+
+
+class Run(NamedTuple):
+    """One training and its judgement."""
+
+    detector: str
+    seed: int
+    recipe: Path
+    overrides: tuple[str, ...]
+    folder: Path
+    scores: Path
+
+
+def compare(
+    recipe: Path,
+    out: Path | None = None,
+    *,
+    overrides: Sequence[str] = (),
+    only: Sequence[str] = (),
+    page_file: Path | None = None,
+    cards_folder: Path | None = None,
+    progress: bool = True,
+    command: Sequence[str] = (),
+    say: Callable[[str], None] = print,
+) -> Path:
+    """Train what is not trained, judge what is not judged, and write ``out/table.csv`` (and Parquet) and the page.
+
+    A detector that fails is named in the table's page and does not stop the others; it is tried again the next time.
+
+    Args:
+        recipe: a TOML file; see ``CompareRecipe``.
+        out: ``out/NAME`` of the recipe if left out.
+        overrides: values of the comparison's recipe to change.
+        only: names of detectors; the others are not trained now, and are left out of the table if they never were.
+        page_file: also write the page of Markdown there, and its figure beside it.
+        cards_folder: also write a model card for every entry of the zoo there, from ``../zoo`` beside the recipe.
+        progress: show bars.
+        command: the command line, kept on the page.
+        say: told of every run.
+
+    Raises:
+        RecipeError: a recipe does not fit.
+        ManifestError: the manifest cannot be used.
+        ForgesightError: not one run could be finished.
+    """
+    settings = config.load(recipe, CompareRecipe, overrides)
+    out = out or Path("out") / settings.name
+    _check(settings)
+    runs = plan(settings, recipe, out)
+    unknown = sorted(set(only) - {run.detector for run in runs})
+    if unknown:
+        raise RecipeError(
+            f"{recipe}: no detector {unknown[0]!r}; it has {', '.join(sorted({r.detector for r in runs}))}"
+        )
+    kept = KeptCuts()
+    failures = {}
+    for number, run in enumerate(runs, 1):
+        if only and run.detector not in only:
+            continue
+        try:
+            what = _trained(run, progress=progress)
+            evaluate(
+                Path(settings.manifest), run.folder, run.scores, split=settings.split, progress=progress, cutter=kept
+            )
+        except (ForgesightError, RuntimeError, MemoryError) as error:
+            failures[f"{run.detector}, seed {run.seed}"] = " ".join(str(error).split())[:300] or type(error).__name__
+            what = f"failed: {failures[f'{run.detector}, seed {run.seed}']}"
+        say(f"[{number}/{len(runs)}] {run.detector}, seed {run.seed}: {what}")
+    finished = [run for run in runs if (run.scores / "table.parquet").exists()]
+    if not finished:
+        raise ForgesightError(
+            f"{out}: not one run could be finished: {next(iter(failures.values()), 'none was asked for')}"
+        )
+    table = standings.write(out, [(run.detector, run.seed, run.scores) for run in finished], settings.seen)
+    if page_file is not None:
+        folders = {(run.detector, run.seed): run.folder for run in finished}
+        reported = {_name(recipe, one): one.reported for one in settings.detector}
+        text = page.Text(settings.title, settings.discussion, reported, failures, tuple(command))
+        page.write(page_file, table, folders, settings.seen, text, Path(settings.manifest))
+    if cards_folder is not None:
+        model_cards.write(cards_folder, recipe.parent.parent / "zoo", table, page_file)
+    return out / standings.CSV
+
+
+def plan(settings: CompareRecipe, recipe: Path, out: Path) -> list[Run]:
+    """All runs of a comparison, each with the folder that its hash names.
+
+    Raises:
+        RecipeError: a detector's recipe does not fit.
+        ManifestError: the manifest cannot be read.
+    """
+    digest = _data_digest(settings)
+    runs = []
+    for contestant in settings.detector:
+        path = recipe.parent / contestant.recipe
+        for seed in contestant.seeds or settings.seeds:
+            given = [f"data.path={json.dumps(settings.manifest)}", f"data.methods={json.dumps(settings.seen)}"]
+            overrides = (*settings.common, *contestant.set, *given, f"seed={seed}")
+            training = config.load(path, TrainRecipe, overrides)
+            key = _key(training, digest)
+            name = f"{training.name}-{seed}-{key[:12]}"
+            runs.append(Run(training.name, seed, path, overrides, out / "runs" / name, out / "scores" / name))
+    twice = [run for run in runs if sum(run.folder == other.folder for other in runs) > 1]
+    if twice:
+        raise RecipeError(f"{recipe}: {twice[0].detector}, seed {twice[0].seed} stands in it twice")
+    return runs
+
+
+class KeptCuts:
+    """``evaluation.crops.cuts`` that cuts a photograph once for all detectors of a profile."""
+
+    def __init__(self) -> None:
+        self.kept: dict[CropProfile, dict[str, Cut]] = {}
+
+    def __call__(
+        self, samples: Sequence[Sample], profile: CropProfile, workers: int | None = None
+    ) -> Generator[Cut, None, None]:
+        """The cut of each sample, in order."""
+        kept = self.kept.setdefault(profile, {})
+        missing = [sample for sample in samples if str(sample.path) not in kept]
+        with closing(cuts(missing, profile, workers)) as fresh:
+            for sample in samples:
+                if str(sample.path) not in kept:
+                    kept[str(sample.path)] = next(fresh)
+                yield kept[str(sample.path)]
+
+
+def _check(settings: CompareRecipe) -> None:
+    """See that the manifest can be used and has the methods that are to be seen."""
+    path = Path(settings.manifest)
+    samples = manifests.read(path)
+    splits.verify(samples)
+    methods = {sample.method for sample in samples if sample.label}
+    for method in settings.seen:
+        if method not in methods:
+            raise RecipeError(f"seen: {path} has no fake of the method {method!r}; it has {', '.join(sorted(methods))}")
+
+
+def _data_digest(settings: CompareRecipe) -> str:
+    """SHA-256 of all that is trained on: what is known of each photograph, and the files themselves."""
+    key = hashlib.sha256()
+    for sample in manifests.read(Path(settings.manifest)):
+        if sample.split != "test" and (not sample.label or sample.method in settings.seen):
+            files = (sample.path, sample.region, sample.mask)
+            contents = [cards.sha256(file) if file is not None and file.is_file() else "-" for file in files]
+            points = "-" if sample.landmarks is None else sample.landmarks.tolist()
+            known = (sample.label, sample.method, sample.dataset, sample.identities, sample.split, points)
+            key.update(f"{known} {contents}\n".encode())
+    return key.hexdigest()
+
+
+def _key(training: TrainRecipe, data_digest: str) -> str:
+    """What decides a run."""
+    recipe = training.model_dump(mode="json")
+    del recipe["trainer"], recipe["data"]["path"], recipe["data"]["workers"]
+    recipe["trainer"] = {"precision": training.trainer.precision}
+    if training.net.entry not in zoo.ARCHITECTURES:
+        raise RecipeError(f"{training.name}: net.entry: no architecture {training.net.entry!r}")
+    card = zoo.ARCHITECTURES[training.net.entry]
+    decides = {
+        "recipe": recipe,
+        "data": data_digest,
+        "card": {key: value for key, value in asdict(card).items() if key not in ("about", "paper", "licence")},
+        "code": code_digest(["forgesight.training.run", card.build.partition(":")[0]]),
+    }
+    return hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _trained(run: Run, *, progress: bool) -> str:
+    """Bring a run to its end, and say what had to be done."""
+    from forgesight.training.run import CHECKPOINTS, train
+
+    if (run.folder / cards.FILE).exists():
+        return "trained before"
+    resume = (run.folder / CHECKPOINTS / "last.ckpt").exists()
+    if not resume and run.folder.exists():
+        shutil.rmtree(run.folder)  # stopped before its first epoch was over
+    train(run.recipe, run.folder, run.overrides, resume=resume, progress=progress)
+    shutil.rmtree(run.folder / CHECKPOINTS, ignore_errors=True)  # a finished run needs its weights only
+    return "trained to its end" if resume else "trained"
+
+
+def _name(recipe: Path, contestant: Contestant) -> str:
+    return config.load(recipe.parent / contestant.recipe, TrainRecipe, contestant.set).name

@@ -1,0 +1,175 @@
+"""From the scores of many runs to one tidy table: what each detector is worth on what it has seen and on what not.
+
+Every number is a mean over a detector's seeds; its interval is a percentile bootstrap of people, the same draws for all
+seeds, and ``lowest`` and ``highest`` are those of the single seeds. No photograph is touched here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from forgesight import records
+from forgesight.forge.lab import METHODS
+from forgesight.metrics.detection import Numbers, Weighted, auc_weighted
+from forgesight.metrics.intervals import bootstrap
+from forgesight.types import ManifestError
+
+TABLE, CSV = "standings.parquet", "standings.csv"
+SEEN, UNSEEN, FALL = "seen", "unseen", "fall"
+SCHEMA: Mapping[str, Any] = {
+    "detector": pl.String,
+    "slice": pl.String,  # "seen", "unseen", "fall" (seen less unseen), "method NAME" or "family NAME"
+    "metric": pl.String,  # auc, accuracy (at 0.5, both classes counting alike), false_positives (at 0.5)
+    "value": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "lowest": pl.Float64,
+    "highest": pl.Float64,
+    "seeds": pl.Int64,
+    "n_real": pl.Int64,
+    "n_fake": pl.Int64,
+    "n_failed": pl.Int64,
+}
+
+
+Each = Callable[[Numbers, Numbers], Numbers]
+
+
+class Slice(NamedTuple):
+    """Which rows of the scores speak of one thing."""
+
+    name: str
+    member: Numbers  # (N,) 1 for a row that counts
+    failed: int
+
+
+def write(out: Path, runs: Sequence[tuple[str, int, Path]], seen: Sequence[str]) -> pl.DataFrame:
+    """The table of (detector, seed, evaluation folder), written to ``out`` as Parquet and CSV.
+
+    Raises:
+        ManifestError: an evaluation is missing, or two of a detector are not of the same photographs.
+    """
+    by_detector: dict[str, list[pl.DataFrame]] = {}
+    for detector, _, folder in runs:
+        try:
+            by_detector.setdefault(detector, []).append(pl.read_parquet((folder / "scores.parquet").read_bytes()))
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise ManifestError(f"{folder} holds no finished evaluation ({error})") from error
+    rows = [row for detector, tables in by_detector.items() for row in standing(detector, tables, seen)]
+    table = pl.DataFrame(rows, SCHEMA).with_columns(pl.col(pl.Float64).fill_nan(None))
+    out.mkdir(parents=True, exist_ok=True)
+    table.write_parquet(out / f".{TABLE}.part")
+    os.replace(out / f".{TABLE}.part", out / TABLE)
+    records.write_text(out / CSV, table.write_csv(float_precision=6))
+    return table
+
+
+def standing(detector: str, tables: Sequence[pl.DataFrame], seen: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of one detector from the scores of its seeds (``evaluation.scores.SCHEMA``)."""
+    first = tables[0]
+    if any(not table["path"].equals(first["path"]) for table in tables):
+        raise ManifestError(f"{detector}: its seeds were judged on different photographs; judge them again")
+    scored = pl.Series(np.all([table["score"].is_not_null() for table in tables], axis=0))
+    kept = first.filter(scored)
+    scores = np.stack([table.filter(scored)["score"].to_numpy() for table in tables])  # (seeds, N)
+    labels = kept["label"].to_numpy().astype(np.float64)
+    parts = _slices(first, kept, seen)
+    members = {part.name: part.member > 0 for part in parts}
+    asked = [(part.name, metric) for part in parts for metric in _METRICS]
+    if SEEN in members and UNSEEN in members:
+        asked += [(FALL, "auc"), (FALL, "accuracy")]
+    each = {what: _each(scores, members, *what) for what in asked}
+    metrics = {f"{name}|{metric}": _averaged(each[name, metric]) for name, metric in asked}
+    found = bootstrap(metrics, scores[0], labels, kept["person"].to_list())
+    by_name = {part.name: part for part in parts}
+    rows = []
+    for name, metric in asked:
+        interval = found[f"{name}|{metric}"]
+        single = each[name, metric](labels, np.ones((1, len(labels))))[:, 0]
+        part = by_name[UNSEEN if name == FALL else name]
+        fakes = int(labels[part.member > 0].sum())
+        rows.append(
+            {
+                **{"detector": detector, "slice": name, "metric": metric},
+                **{"value": interval.value, "low": interval.low, "high": interval.high},
+                **{"lowest": single.min(), "highest": single.max(), "seeds": len(tables)},
+                **{"n_real": int(part.member.sum()) - fakes, "n_fake": fakes, "n_failed": part.failed},
+            }
+        )
+    return rows
+
+
+def families(methods: Sequence[str]) -> dict[str, list[str]]:
+    """Methods by the family the forge knows them in; one it does not know is a family of its own."""
+    found: dict[str, list[str]] = {}
+    for method in methods:
+        found.setdefault(METHODS[method].family if method in METHODS else method, []).append(method)
+    return found
+
+
+def _slices(everything: pl.DataFrame, kept: pl.DataFrame, seen: Sequence[str]) -> list[Slice]:
+    methods = everything.filter(pl.col("label") == 1)["method"].unique().sort().to_list()
+    unseen = [method for method in methods if method not in seen]
+    groups = {SEEN: [m for m in methods if m in seen], UNSEEN: unseen}
+    groups |= {f"method {method}": [method] for method in methods}
+    groups |= {f"family {family}": of for family, of in families(unseen).items()}
+    found = []
+    for name, of in groups.items():
+        if of:
+            chosen = _rows(everything, of)
+            member = kept.select(_rows(kept, of).alias("in"))["in"].to_numpy().astype(np.float64)
+            failed = everything.filter(chosen & pl.col("score").is_null()).height
+            found.append(Slice(name, member, failed))
+    return found
+
+
+def _rows(scores: pl.DataFrame, methods: Sequence[str]) -> pl.Expr:
+    """The fakes of some methods, and the reals of the sources these were applied to."""
+    fakes = (pl.col("label") == 1) & pl.col("method").is_in(methods)
+    applied = scores.filter(fakes)["dataset"].unique().to_list()
+    return fakes | ((pl.col("label") == 0) & pl.col("dataset").is_in(applied))
+
+
+def _each(scores: Numbers, members: Mapping[str, Any], name: str, metric: str) -> Each:
+    """A metric over the rows of a slice, (seeds, B) for labels (N,) and weights (B, N); of the fall, a difference."""
+    if name == FALL:
+        seen, unseen = (_each(scores, members, part, metric) for part in (SEEN, UNSEEN))
+        return lambda labels, weights: seen(labels, weights) - unseen(labels, weights)
+    chosen, function = members[name], _METRICS[metric]
+    return lambda labels, weights: np.stack(
+        [function(one[chosen], labels[chosen], weights[:, chosen]) for one in scores]
+    )
+
+
+def _averaged(each: Each) -> Weighted:
+    """As ``bootstrap`` wants it. The scores it hands over are those of the first seed and are not looked at."""
+    return lambda _, labels, weights: np.asarray(each(labels, weights).mean(0))
+
+
+def _accuracy(scores: Numbers, labels: Numbers, weights: Numbers) -> Numbers:
+    """Mean of the shares of reals and of fakes on their side of 0.5."""
+    right = ((scores >= 0.5) == (labels == 1)).astype(np.float64)
+    return np.asarray((_share(right, labels == 0, weights) + _share(right, labels == 1, weights)) / 2)
+
+
+def _alarms(scores: Numbers, labels: Numbers, weights: Numbers) -> Numbers:
+    """Share of reals at or above 0.5."""
+    return _share((scores >= 0.5).astype(np.float64), labels == 0, weights)
+
+
+def _share(hit: Numbers, chosen: Any, weights: Numbers) -> Numbers:
+    with np.errstate(invalid="ignore"):
+        return np.asarray((weights[:, chosen] @ hit[chosen]) / weights[:, chosen].sum(1))
+
+
+_METRICS: Mapping[str, Callable[[Numbers, Numbers, Numbers], Numbers]] = {
+    "auc": auc_weighted,
+    "accuracy": _accuracy,
+    "false_positives": _alarms,
+}
