@@ -160,6 +160,17 @@ def test_evaluation_is_deterministic_and_dropout_acts_in_training(name: str) -> 
     assert same == (not dropouts)
 
 
+def test_mixed_precision_changes_little(name: str) -> None:
+    """Spectra and residuals of eight-bit mantissas would be noise: what a net is taught must be what it later sees."""
+    graph = _graph(name)
+    crops = torch.from_numpy(_crops(_card(name).crop.size_px)).permute(0, 3, 1, 2)
+    with torch.no_grad():
+        exact = graph.raw(crops).features
+        with torch.autocast("cpu", torch.bfloat16):
+            mixed = graph.raw(crops).features.float()
+    assert (mixed - exact).norm() < 0.1 * exact.norm()
+
+
 def test_an_empty_batch_is_an_empty_detection(name: str) -> None:
     size = _card(name).crop.size_px
     detection = TorchDetector(_card(name), _graph(name))(np.zeros((0, size, size, 3), np.uint8))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from forgesight.detectors.nets.precision import exact
 from forgesight.detectors.output import NetOutput
 
 FLOOR = 0.02
@@ -61,8 +62,9 @@ class DctNet(nn.Module):
 
     def spectrum(self, x: Tensor) -> Tensor:
         """Natural logarithm of the absolute coefficients of the 8-bit picture, (N, 3, S, S)."""
-        coefficients = self.matrix @ (x * 255) @ self.matrix.mT
-        return torch.log(coefficients.abs().clamp_min(FLOOR))
+        with exact(x):
+            coefficients = self.matrix @ (x.float() * 255) @ self.matrix.mT
+            return torch.log(coefficients.abs().clamp_min(FLOOR))
 
     @torch.no_grad()
     def observe(self, batches: Iterable[Tensor]) -> None:

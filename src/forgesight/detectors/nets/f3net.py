@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from forgesight.detectors.nets.dct import FLOOR, cosines
+from forgesight.detectors.nets.precision import exact
+from forgesight.detectors.nets.steganalysis import luminance
 from forgesight.detectors.output import NetOutput
 
 BANDS = ((0.0, 1 / 2.82), (1 / 2.82, 1 / 2), (1 / 2, 2.0), (0.0, 2.0))
@@ -61,9 +63,10 @@ class FrequencyBands(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform, let through, transform back."""
-        spectrum = self.matrix @ x.float() @ self.matrix.mT
-        share = self.bands + 2 * torch.sigmoid(self.learnt) - 1
-        return (self.matrix.mT @ (spectrum[:, None] * share[:, None]) @ self.matrix).flatten(1, 2)
+        with exact(x):
+            spectrum = self.matrix @ x.float() @ self.matrix.mT
+            share = self.bands + 2 * torch.sigmoid(self.learnt) - 1
+            return (self.matrix.mT @ (spectrum[:, None] * share[:, None]) @ self.matrix).flatten(1, 2)
 
 
 class LocalFrequencies(nn.Module):
@@ -84,10 +87,10 @@ class LocalFrequencies(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Luminance, a cosine transform of every window, the mean of the logarithm over each band."""
-        weight = torch.tensor([0.299, 0.587, 0.114], dtype=x.dtype, device=x.device).view(1, 3, 1, 1)
-        gray = ((x + 1) * 127.5 * weight).sum(1, keepdim=True)
-        coefficients = F.conv2d(gray.float(), self.basis, stride=STRIDE, padding=PADDING)
-        return F.conv2d(torch.log10(coefficients.abs().clamp_min(FLOOR)), self.bands)
+        with exact(x):
+            gray = luminance((x.float() + 1) / 2)
+            coefficients = F.conv2d(gray, self.basis, stride=STRIDE, padding=PADDING)
+            return F.conv2d(torch.log10(coefficients.abs().clamp_min(FLOOR)), self.bands)
 
 
 class _Mix(nn.Module):

@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from forgesight.detectors.nets.precision import exact
 from forgesight.detectors.output import NetOutput
 
 
@@ -87,8 +89,9 @@ class ForensicTransfer(Halves):
         """What the encoder sees and the decoder is to give back, in [-1, 1]."""
         if not self.residual:
             return x * 2 - 1
-        rows = nn.functional.conv2d(nn.functional.pad(x, (1, 2, 0, 0), "replicate"), self.taps, groups=3)
-        columns = nn.functional.conv2d(nn.functional.pad(x, (0, 0, 1, 2), "replicate"), self.taps.mT, groups=3)
+        with exact(x):
+            rows = F.conv2d(F.pad(x, (1, 2, 0, 0), "replicate"), self.taps, groups=3)
+            columns = F.conv2d(F.pad(x, (0, 0, 1, 2), "replicate"), self.taps.mT, groups=3)
         return torch.cat([rows, columns], dim=1).clamp(-1, 1)
 
     def encode(self, x: Tensor) -> Tensor:

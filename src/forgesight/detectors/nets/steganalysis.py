@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from forgesight.detectors.nets.precision import exact
 from forgesight.detectors.output import NetOutput
 
 TAPS = (1.0, -3.0, 3.0, -1.0)
@@ -102,7 +103,8 @@ class ResidualNet(nn.Module):
 
     def forward(self, x: Tensor) -> NetOutput:
         """One pass."""
-        features = self.histograms(luminance(x))
+        with exact(x):
+            features = self.histograms(luminance(x.float()))
         return NetOutput(self.classify(features * 162), features)  # bins are small numbers: brought to about 1
 
     def histograms(self, gray: Tensor) -> Tensor:
