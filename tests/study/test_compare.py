@@ -118,7 +118,11 @@ def test_what_decides_a_run_is_in_its_name(recipe: Path, monkeypatch: pytest.Mon
     assert len(set(first)) == 3
     recipe.write_text(recipe.read_text().replace('"optim.epochs=1"', '"optim.epochs=1", "trainer.threads=2"'))
     assert names() == first, "which machine does the work does not matter"
-    monkeypatch.setattr(comparison, "code_digest", lambda modules: "other code")
+    monkeypatch.setattr(comparison, "code_digest", lambda module: "other code")
+    assert set(names()).isdisjoint(first)
+    monkeypatch.undo()
+    assert names() == first
+    monkeypatch.setattr(comparison, "VERSION", 2)
     assert set(names()).isdisjoint(first)
 
 
@@ -175,20 +179,20 @@ def test_an_unknown_name_is_refused(recipe: Path) -> None:
 
 
 def test_the_digest_of_the_code_knows_what_matters(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    package = tmp_path / "forgesight_toy"
+    package = tmp_path / "nets_toy"
     package.mkdir()
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr("forgesight.study.code._DECIDES", ("forgesight_toy",))
+    monkeypatch.setattr("forgesight.study.code.NETS", "nets_toy")
     (package / "__init__.py").write_text("")
-    (package / "b.py").write_text("x = 1\n")
     digests = []
     for a, b in (
-        ('"""Words."""\nfrom forgesight_toy.b import x\n', "x = 1\n"),
-        ('"""Other words."""\n\n# more\nfrom forgesight_toy.b import x\n', "x = 1  # one\n"),
-        ('"""Words."""\nfrom forgesight_toy.b import x\n', "x = 2\n"),
+        ('"""Words."""\nfrom nets_toy.b import x\n', "x = 1\n"),
+        ('"""Other words."""\n\n# more\nfrom nets_toy.b import x\n', "x = 1  # one\n"),
+        ('"""Words."""\nfrom nets_toy.b import x\n', "x = 2\n"),
+        ('"""Words."""\nfrom nets_toy.b import x, y\n', "x = 1\n"),
     ):
         (package / "a.py").write_text(a)
         (package / "b.py").write_text(b)
-        digests.append(code_digest(["forgesight_toy.a"]))
+        digests.append(code_digest("nets_toy.a"))
     assert digests[0] == digests[1]
-    assert digests[0] != digests[2]
+    assert len(set(digests)) == 3

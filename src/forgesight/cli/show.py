@@ -67,9 +67,10 @@ def columns(rows: Sequence[Sequence[str]]) -> None:
 
 def zoo(found: Sequence[tuple[str, Card, float | None]]) -> None:
     """Every detector at hand: shipped ones, then architectures to train, with what is known of their speed here."""
-    rows = [("name", "parameters", "MACs", "crop", "map", "weights", "crops/s here", "paper")]
+    rows = [("name", "parameters", "size", "MACs", "crop", "map", "weights", "crops/s here", "paper")]
     for name, card, speed in found:
-        size = (records.counted(card.parameters), records.counted(card.macs))
+        megabytes = "-" if card.parameters is None else f"{card.parameters * 4 / 2**20:.1f} MB"  # as float32
+        size = (records.counted(card.parameters), megabytes, records.counted(card.macs))
         shown = (f"{card.crop.size_px} px", yes(card.has_map), card.weights[:12] if card.weights else "to train")
         rows.append((name, *size, *shown, "-" if speed is None else f"{speed:.1f}", _cited(card.paper)))
     columns(rows)

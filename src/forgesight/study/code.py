@@ -1,23 +1,22 @@
-"""What of our own code decides a training, as a hash: comments, docstrings and layout do not count."""
+"""What a net's own code says, as a hash: comments, docstrings and layout do not count."""
 
 from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-_DECIDES = ("forgesight.detectors", "forgesight.training", "forgesight.media", "forgesight.forge")
-_DATA = ("forgesight.detectors.architectures", "forgesight.detectors.zoo")  # a run's own card stands for them
+NETS = "forgesight.detectors.nets"
 
 
-def code_digest(modules: Iterable[str]) -> str:
-    """SHA-256 over some modules and all they import of the packages that decide what a training gives."""
-    waiting, known = list(modules), dict[str, str]()
+def code_digest(module: str) -> str:
+    """SHA-256 over a module of a net and all the modules of nets that it imports."""
+    waiting, known = [module], dict[str, str]()
     while waiting:
         name = waiting.pop()
-        if name in known or name in _DATA or not name.startswith(_DECIDES):
+        if name in known or not name.startswith(f"{NETS}."):
             continue
         spec = find_spec(name)
         if spec is None or spec.origin is None:
@@ -35,16 +34,8 @@ def _imports(tree: ast.Module) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names if _is_module(node.module, alias.name))
-
-
-def _is_module(package: str, name: str) -> bool:
-    if not package.startswith("forgesight"):
-        return False
-    try:
-        return find_spec(f"{package}.{name}") is not None
-    except (ImportError, AttributeError):
-        return False
+            if node.module == NETS:
+                yield from (f"{NETS}.{alias.name}" for alias in node.names)
 
 
 def _bare(tree: ast.Module) -> ast.Module:

@@ -1,6 +1,7 @@
 """``forgesight compare``: detectors trained on the same photographs, with seeds, and judged by the same code.
 
-A run is known by a hash of its whole recipe, the photographs it is trained on, the card and the code that trains it:
+A run is known by a hash of its recipe, the photographs it is trained on, the card, the net's code and the version of
+the training:
 what is finished is never trained again, what was stopped goes on, and adding a detector, or a method to be judged on,
 costs its own share only. OUT holds ``runs/`` and
 ``scores/`` (a folder for each run, named by detector, seed and hash) and the tables.
@@ -25,13 +26,11 @@ from forgesight.data import manifest as manifests
 from forgesight.data import splits
 from forgesight.detectors import cards, zoo
 from forgesight.evaluation.crops import Cut, cuts
-from forgesight.evaluation.run import evaluate
+from forgesight.evaluation.run import RECORD, evaluate
 from forgesight.study import model_cards, page, standings
 from forgesight.study.code import code_digest
-from forgesight.training.recipe import TrainRecipe
+from forgesight.training.recipe import VERSION, TrainRecipe
 from forgesight.types import CropProfile, ForgesightError, RecipeError, Sample
-
-FAILURES = "failed.json"
 
 
 class Contestant(Recipe):
@@ -80,7 +79,7 @@ def compare(
     command: Sequence[str] = (),
     say: Callable[[str], None] = print,
 ) -> Path:
-    """Train what is not trained, judge what is not judged, and write ``out/table.csv`` (and Parquet) and the page.
+    """Train what is not trained, judge what is not judged, and write ``out/standings.csv`` (and Parquet) and the page.
 
     A detector that fails is named in the table's page and does not stop the others; it is tried again the next time.
 
@@ -106,9 +105,8 @@ def compare(
     runs = plan(settings, recipe, out)
     unknown = sorted(set(only) - {run.detector for run in runs})
     if unknown:
-        raise RecipeError(
-            f"{recipe}: no detector {unknown[0]!r}; it has {', '.join(sorted({r.detector for r in runs}))}"
-        )
+        known = ", ".join(dict.fromkeys(run.detector for run in runs))
+        raise RecipeError(f"{recipe}: no detector {unknown[0]!r}; it has {known}")
     kept = KeptCuts()
     failures = {}
     for number, run in enumerate(runs, 1):
@@ -123,11 +121,11 @@ def compare(
             failures[f"{run.detector}, seed {run.seed}"] = " ".join(str(error).split())[:300] or type(error).__name__
             what = f"failed: {failures[f'{run.detector}, seed {run.seed}']}"
         say(f"[{number}/{len(runs)}] {run.detector}, seed {run.seed}: {what}")
-    finished = [run for run in runs if (run.scores / "table.parquet").exists()]
+    digest = manifests.digest(Path(settings.manifest))
+    finished = [run for run in runs if _is_judged(run, digest)]
     if not finished:
-        raise ForgesightError(
-            f"{out}: not one run could be finished: {next(iter(failures.values()), 'none was asked for')}"
-        )
+        why = next(iter(failures.values()), "none was asked for")
+        raise ForgesightError(f"{out}: not one run could be finished: {why}")
     table = standings.write(out, [(run.detector, run.seed, run.scores) for run in finished], settings.seen)
     if page_file is not None:
         folders = {(run.detector, run.seed): run.folder for run in finished}
@@ -208,9 +206,10 @@ def _data_digest(settings: CompareRecipe) -> str:
 
 def _key(training: TrainRecipe, data_digest: str) -> str:
     """What decides a run."""
-    recipe = training.model_dump(mode="json")
-    del recipe["trainer"], recipe["data"]["path"], recipe["data"]["workers"]
+    recipe = training.model_dump(mode="json", exclude_defaults=True)  # a new key with a default changes nothing
     recipe["trainer"] = {"precision": training.trainer.precision}
+    for left_out in ("path", "workers"):
+        recipe["data"].pop(left_out, None)
     if training.net.entry not in zoo.ARCHITECTURES:
         raise RecipeError(f"{training.name}: net.entry: no architecture {training.net.entry!r}")
     card = zoo.ARCHITECTURES[training.net.entry]
@@ -218,7 +217,8 @@ def _key(training: TrainRecipe, data_digest: str) -> str:
         "recipe": recipe,
         "data": data_digest,
         "card": {key: value for key, value in asdict(card).items() if key not in ("about", "paper", "licence")},
-        "code": code_digest(["forgesight.training.run", card.build.partition(":")[0]]),
+        "net": code_digest(card.build.partition(":")[0]),
+        "version": VERSION,
     }
     return hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode()).hexdigest()
 
@@ -235,6 +235,15 @@ def _trained(run: Run, *, progress: bool) -> str:
     train(run.recipe, run.folder, run.overrides, resume=resume, progress=progress)
     shutil.rmtree(run.folder / CHECKPOINTS, ignore_errors=True)  # a finished run needs its weights only
     return "trained to its end" if resume else "trained"
+
+
+def _is_judged(run: Run, manifest_digest: str) -> bool:
+    """Whether a run was trained and has scores of this very manifest."""
+    try:
+        record = json.loads((run.scores / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(record["manifest"]["sha256"] == manifest_digest) and (run.folder / cards.FILE).exists()
 
 
 def _name(recipe: Path, contestant: Contestant) -> str:

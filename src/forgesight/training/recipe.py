@@ -8,6 +8,9 @@ from pydantic import Field
 
 from forgesight.config import Recipe
 
+VERSION = 1
+"""Raise it when the same recipe over the same photographs would give other weights; comparisons then train anew."""
+
 
 class NetSection(Recipe):
     """Which entry of the zoo is trained, and from what."""
