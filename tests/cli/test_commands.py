@@ -23,6 +23,10 @@ COMMANDS = [
     ["detectors"],
     ["import"],
     ["compare"],
+    ["lae"],
+    ["lae", "train"],
+    ["lae", "select"],
+    ["lae", "finetune"],
 ]
 
 

@@ -20,6 +20,7 @@ from forgesight.cli import show
 from forgesight.cli.data import data_app
 from forgesight.cli.doors import STYLE, Doors, QuietOption, WorkersOption, check_choice
 from forgesight.cli.forge import forge_app
+from forgesight.cli.lae import lae_app
 
 app = typer.Typer(
     cls=Doors,
@@ -40,6 +41,12 @@ app.add_typer(
     name="data",
     help="Prepare, audit, divide and show data sets.",
     epilog="Example: forgesight data audit forged/manifest.parquet",
+)
+app.add_typer(
+    lae_app,
+    name="lae",
+    help="LAE: train, ask for masks, finetune with what was painted.",
+    epilog="Example: forgesight lae select runs/lae --masks 100 --out to-paint",
 )
 
 DetectorOption = Annotated[

@@ -36,6 +36,7 @@ _EXTRA_OF = {
 }
 _AFTER_INTERRUPT = {
     "scan": "type the same command again to go on; no finished file is scanned twice",
+    "lae": "lae train: add --resume to the same command; the others begin anew",
     "train": "add --resume to the same command to go on from the last checkpoint",
     "compare": "type the same command again to go on; no finished run is repeated",
     "forge": "type the same command again to go on (forge fit: with --resume); what is finished is kept",

@@ -109,7 +109,7 @@ class Pairs(Dataset[dict[str, Tensor]]):
             (portrait._replace(image=augment.recompress(portrait.image, quality)), region, known)
             for portrait, region, known in pair
         ]
-        jitter = self._jitter(rng) if self.train else np.eye(3)
+        jitter = self.jitter(rng) if self.train else np.eye(3)
         crops, regions = zip(*(self._crop(p, region, jitter) for p, region, _ in pair), strict=True)
         images, masks = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2), torch.from_numpy(np.stack(regions))
         if self.train:
@@ -121,6 +121,14 @@ class Pairs(Dataset[dict[str, Tensor]]):
             "labels": torch.tensor([0, 1]),
             "known": torch.tensor([known for _, _, known in pair]),
         }
+
+    def square(self, index: int) -> tuple[Image, NDArray[np.uint8] | None]:
+        """Face ``index`` of the loose faces as it is judged: crop (S, S, 3); its region (S, S) where it is known."""
+        portrait, region = self.faces.portrait(index), self.faces.region(index)
+        encoded = portrait._replace(image=augment.recompress(portrait.image, ENCODER_QUALITY))
+        empty = np.zeros(portrait.image.shape[:2], np.uint8)
+        crop, inside = self._crop(encoded, empty if region is None else region, np.eye(3))
+        return crop, None if region is None else inside
 
     def _use_forge(self, rng: np.random.Generator) -> bool:
         if not len(self.own) or not self.methods:
@@ -170,7 +178,8 @@ class Pairs(Dataset[dict[str, Tensor]]):
         low, high = self.recipe.augment.jpeg_quality
         return int(rng.integers(low, high + 1)) if rng.random() < self.recipe.augment.jpeg / 2 else ENCODER_QUALITY
 
-    def _jitter(self, rng: np.random.Generator) -> np.ndarray:
+    def jitter(self, rng: np.random.Generator) -> np.ndarray:
+        """A small random turn, zoom and shift of a crop, (3, 3)."""
         amount, size = self.recipe.augment.jitter, self.profile.size_px
         angle, zoom = np.radians(rng.uniform(-6, 6)) * amount, np.exp(rng.uniform(-0.08, 0.08) * amount)
         cosine, sine = np.cos(angle) * zoom, np.sin(angle) * zoom

@@ -58,8 +58,8 @@ def train(
     open_folder(out, settings, last, resume=resume)
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
     torch.set_num_threads(settings.trainer.threads or cores())
-    card = _card(settings)
-    train_set, validation_set, samples = _data(settings, card.crop, progress=progress)
+    card = card_of(settings)
+    train_set, validation_set, samples = data(settings, card.crop, progress=progress)
     record(out, settings, samples)
     graph = Graph(card)
     if not resume:
@@ -68,7 +68,7 @@ def train(
         solvers.fit_svm(graph, train_set)
     elif not _learn(graph, settings, out, (train_set, validation_set), last if resume else None, progress=progress):
         return out
-    _finish(out, card, graph, validation_set)
+    finish(out, card, graph, validation_set)
     return out
 
 
@@ -83,20 +83,32 @@ def _learn(
 ) -> bool:
     """Teach the graph, which then holds its best weights; whether this process is the one that finishes the run."""
     graph.net.to(memory_format=torch.channels_last)
-    loaders = _loaders(settings, *sets)
+    loaders = loaders_of(settings, *sets)
     steps = len(loaders[0]) * (settings.optim.horizon_epochs or settings.optim.epochs)
     module = Supervised(graph, settings.loss, settings.optim, steps)
-    best = callbacks.ModelCheckpoint(
-        out / CHECKPOINTS, "best", monitor="val_loss", save_top_k=1, enable_version_counter=False
-    )
-    trainer = _trainer(settings, out, best, progress=progress)
+    extra = [callbacks.WeightAveraging(avg_fn=moving_average(settings.optim.average))] if settings.optim.average else []
+    options = {"max_epochs": settings.optim.epochs, "gradient_clip_val": settings.optim.clip or None}
+    best = best_of(out)
+    trainer = trainer_of(settings, out, [*extra, best], progress=progress, **options)
     fit(trainer, module, loaders, checkpoint)
     if not trainer.is_global_zero:
         return False
+    take_best(graph, best)
+    return True
+
+
+def best_of(out: Path) -> callbacks.ModelCheckpoint:
+    """Keeps the epoch with the least validation loss."""
+    return callbacks.ModelCheckpoint(
+        out / CHECKPOINTS, "best", monitor="val_loss", save_top_k=1, enable_version_counter=False
+    )
+
+
+def take_best(graph: Graph, best: callbacks.ModelCheckpoint) -> None:
+    """Give a graph the weights of the best epoch."""
     state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)["state_dict"]
     prefix = "graph.net."
     graph.net.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
-    return True
 
 
 def fit(
@@ -137,7 +149,12 @@ def _learning(recipe: dict[str, Any]) -> dict[str, Any]:
     return {name: section for name, section in recipe.items() if name != "trainer"}
 
 
-def _card(settings: TrainRecipe) -> Card:
+def card_of(settings: TrainRecipe) -> Card:
+    """The card that the run of a recipe will have.
+
+    Raises:
+        RecipeError: the recipe names no entry of the zoo.
+    """
     if settings.net.entry not in zoo.ARCHITECTURES:
         raise RecipeError(
             f"net.entry: no architecture {settings.net.entry!r}; there are {', '.join(zoo.ARCHITECTURES)}"
@@ -154,7 +171,12 @@ def _card(settings: TrainRecipe) -> Card:
     )
 
 
-def _data(settings: TrainRecipe, crop: CropProfile, *, progress: bool) -> tuple[Pairs, Pairs, list[Sample]]:
+def data(settings: TrainRecipe, crop: CropProfile, *, progress: bool) -> tuple[Pairs, Pairs, list[Sample]]:
+    """Pairs to train and to validate on, and the samples they were made from.
+
+    Raises:
+        ForgesightError: the data cannot be used.
+    """
     samples = sources.read(Path(settings.data.path))
     wanted = set(settings.data.methods)
     unknown = sorted(wanted - {s.method for s in samples if s.label})
@@ -171,7 +193,10 @@ def _data(settings: TrainRecipe, crop: CropProfile, *, progress: bool) -> tuple[
     return sets[0], sets[1], samples
 
 
-def _loaders(settings: TrainRecipe, train_set: Pairs, validation_set: Pairs) -> tuple[DataLoader[Any], DataLoader[Any]]:
+def loaders_of(
+    settings: TrainRecipe, train_set: Pairs, validation_set: Pairs
+) -> tuple[DataLoader[Any], DataLoader[Any]]:
+    """What hands out batches of pairs: drawn anew each epoch to train on, the same each epoch to validate on."""
     sources_ = [train_set.sources[i] for i in train_set.real]
     draws = Draws(sources_, settings.data.source_power, settings.data.pairs_per_epoch, settings.seed)
     workers = settings.data.workers
@@ -191,27 +216,27 @@ def one_thread(_: int) -> None:
     cv2.setNumThreads(1)
 
 
-def _trainer(settings: TrainRecipe, out: Path, best: callbacks.Callback, *, progress: bool) -> lightning.Trainer:
+def trainer_of(
+    settings: TrainRecipe, out: Path, extra: Sequence[callbacks.Callback], *, progress: bool, **options: Any
+) -> lightning.Trainer:
+    """A trainer that keeps the last epoch, stops when the validation loss no longer falls, and shows its progress."""
     chosen = settings.trainer
     precision = chosen.precision
     if precision == "auto":
         precision = "bf16-mixed" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "32-true"
-    extra = [callbacks.WeightAveraging(avg_fn=moving_average(settings.optim.average))] if settings.optim.average else []
     return lightning.Trainer(
         **common(chosen, out, progress=progress),
         precision=precision,
-        max_epochs=settings.optim.epochs,
-        gradient_clip_val=settings.optim.clip or None,
         num_sanity_val_steps=0,
         log_every_n_steps=10,
         callbacks=[
             *extra,
-            best,
             # apart from the best, whose own `save_last` writes only when the best was beaten
             callbacks.ModelCheckpoint(out / CHECKPOINTS, "last", enable_version_counter=False),
             callbacks.EarlyStopping("val_loss", patience=settings.optim.patience),
             *([callbacks.RichProgressBar()] if progress else []),
         ],
+        **options,
     )
 
 
@@ -270,7 +295,7 @@ def _version(name: str) -> str:
         return "not installed"
 
 
-def _finish(out: Path, card: Card, graph: Graph, validation_set: Pairs) -> None:
+def finish(out: Path, card: Card, graph: Graph, validation_set: Pairs) -> None:
     """Calibrate the weights on the validation split and write them with their card."""
     graph.net.cpu().eval()
     calibration, scores = calibrate(graph, validation_set)
