@@ -72,3 +72,12 @@ def test_iinc_gives_the_numbers_worked_out_by_hand() -> None:
         assert localization.iinc(one, other) == pytest.approx(expected)
         assert localization.iinc(other, one) == pytest.approx(expected)
     assert localization.iinc(left * 0.5, left) == pytest.approx((2 - 0.5 - 1) / 2.5)
+
+
+def test_mass_and_pointing_by_hand() -> None:
+    assert localization.mass_inside(MAP, TRUTH) == pytest.approx((0.9 + 0.5 + 0.2 + 0.4) / MAP.sum())
+    assert localization.pointing(MAP, TRUTH) == 1
+    assert localization.pointing(np.ones((2, 4)), TRUTH) == 0.5
+    assert localization.pointing(1 - MAP, TRUTH) == 0
+    assert math.isnan(localization.mass_inside(np.zeros((2, 4)), TRUTH))
+    assert math.isnan(localization.mass_inside(MAP, np.zeros((2, 4), bool)))

@@ -202,7 +202,7 @@ def _crossed(main: Evaluation) -> str:
 
 
 def _maps(main: Evaluation, seen: Sequence[str]) -> str:
-    metrics = ("iou", "dice", "pixel_auc", "false_positive_area", "mask_outside")
+    metrics = ("iou", "dice", "pixel_auc", "mass_inside", "pointing", "false_positive_area", "mask_outside")
     rows = []
     for method in main.names("method", "method"):
         iou = main.row("iou", "method", method)
@@ -212,10 +212,12 @@ def _maps(main: Evaluation, seen: Sequence[str]) -> str:
             rows.append((name, str(iou["n_fake"]), *values))
     if not rows:
         return ""
-    head = ("method", "fakes", "IoU", "Dice", "pixel AUC", "false-positive area", "mask outside the crop")
+    head = ("method", "fakes", "IoU", "Dice", "pixel AUC", "mass inside", "pointing game")
+    head += ("false-positive area", "mask outside the crop")
     unjudged = main.record["counts"]["maps_not_judged"]
     text = (
-        "Means over the fakes whose region is known. Measured in the crop, where the map is at least 0.5. "
+        "Means over the fakes whose region is known. Measured in the crop, where the map is at least 0.5. Mass inside: share "
+        "of the map's sum on forged pixels. Pointing game: how often the brightest pixel is forged. "
         "False-positive area: share of the unforged pixels of the crop that are called forged. Mask outside the crop: "
         "share of the forged pixels which the detector was never shown and which do not count against it. "
         f"Fakes that were scored but whose region is missing from the crop or unreadable: {unjudged}."

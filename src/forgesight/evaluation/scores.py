@@ -45,12 +45,14 @@ SCHEMA: Mapping[str, Any] = {
     "iou": pl.Float64,  # null where there is no map or no truth
     "dice": pl.Float64,
     "pixel_auc": pl.Float64,
+    "mass_inside": pl.Float64,  # of fakes only, as the next
+    "pointing": pl.Float64,
     "false_positive_area": pl.Float64,
     "mask_outside": pl.Float64,
     "stamp": pl.String,
 }
 
-_VERSION = 2  # raise when the way from a photograph to its row changes, so that older rows are made again
+_VERSION = 3  # raise when the way from a photograph to its row changes, so that older rows are made again
 _BATCH = 32
 _ROWS_PER_PART = 128
 _KEY = "forgesight.scores.key"
@@ -201,14 +203,16 @@ def _map_row(plane: Plane, cut: Cut, label: int) -> dict[str, float | None]:
     if plane.shape != truth.shape:  # maps are coarser than crops; judged on the crop's grid, so that nets compare
         resized = cv2.resize(np.asarray(plane, np.float32), truth.shape[::-1], interpolation=cv2.INTER_LINEAR)
         plane = np.asarray(resized, np.float32)
-    ranked = localization.pixel_auc(plane, truth) if label else None
-    area = localization.false_positive_area(plane, truth)
-    return {
+    found: dict[str, float | None] = {
         "iou": localization.iou(plane, truth),
         "dice": localization.dice(plane, truth),
-        "pixel_auc": None if ranked is None or np.isnan(ranked) else ranked,
-        "false_positive_area": None if np.isnan(area) else area,
+        "false_positive_area": localization.false_positive_area(plane, truth),
     }
+    if label:
+        found["pixel_auc"] = localization.pixel_auc(plane, truth)
+        found["mass_inside"] = localization.mass_inside(plane, truth)
+        found["pointing"] = localization.pointing(plane, truth)
+    return {name: None if value is None or np.isnan(value) else value for name, value in found.items()}
 
 
 def _write(table: pl.DataFrame, path: Path, key: str) -> None:

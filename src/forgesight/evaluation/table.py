@@ -32,7 +32,7 @@ SCHEMA: Mapping[str, Any] = {
     "n_failed": pl.Int64,  # samples of the slice without a score
     "note": pl.String,
 }
-MAP_METRICS = ("iou", "dice", "pixel_auc", "false_positive_area", "mask_outside")
+MAP_METRICS = ("iou", "dice", "pixel_auc", "mass_inside", "pointing", "false_positive_area", "mask_outside")
 
 
 class Slice(NamedTuple):

@@ -1,4 +1,4 @@
-"""How well a map shows the forged region: IoU, Dice, pixel AUC, false-positive area, IINC.
+"""How well a map shows the forged region: IoU, Dice, pixel AUC, false-positive area, mass, pointing game, IINC.
 
 ``prediction`` is a map (H, W) in 0..1, ``truth`` a binary mask (H, W) of the same grid; a pixel is called forged at or
 above ``threshold``. One convention for empty masks, everywhere: calling nothing where nothing is forged is right (IoU
@@ -45,6 +45,19 @@ def false_positive_area(prediction: ArrayLike, truth: ArrayLike | None = None, t
     called, forged = _called(plane, np.zeros(plane.shape, bool) if truth is None else truth, threshold)
     real = np.count_nonzero(~forged)
     return np.count_nonzero(called & ~forged) / real if real else math.nan
+
+
+def mass_inside(prediction: ArrayLike, truth: ArrayLike) -> float:
+    """Share of the map's sum that lies on forged pixels. NaN for a map of zeros, or if nothing is forged."""
+    plane, forged = _pair(prediction, truth)
+    total = float(plane.sum(dtype=np.float64))
+    return float(plane[forged].sum(dtype=np.float64)) / total if total > 0 and forged.any() else math.nan
+
+
+def pointing(prediction: ArrayLike, truth: ArrayLike) -> float:
+    """The pointing game (Zhang et al., 2018): the chance that a brightest pixel is a forged one; ties share it."""
+    plane, forged = _pair(prediction, truth)
+    return float(forged[plane == plane.max()].mean())
 
 
 def iinc(prediction: ArrayLike, truth: ArrayLike) -> float:
