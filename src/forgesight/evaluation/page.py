@@ -212,12 +212,12 @@ def _maps(main: Evaluation, seen: Sequence[str]) -> str:
             rows.append((name, str(iou["n_fake"]), *values))
     if not rows:
         return ""
-    head = ("method", "fakes", "IoU", "Dice", "pixel AUC", "mass inside", "pointing game")
-    head += ("false-positive area", "mask outside the crop")
+    named = ("IoU", "Dice", "pixel AUC", "mass inside", "pointing game", "false-positive area", "mask outside the crop")
+    head = ("method", "fakes", *named)
     unjudged = main.record["counts"]["maps_not_judged"]
     text = (
-        "Means over the fakes whose region is known. Measured in the crop, where the map is at least 0.5. Mass inside: share "
-        "of the map's sum on forged pixels. Pointing game: how often the brightest pixel is forged. "
+        "Means over the fakes whose region is known. Measured in the crop, where the map is at least 0.5. Mass inside: "
+        "share of the map's sum on forged pixels. Pointing game: how often the brightest pixel is forged. "
         "False-positive area: share of the unforged pixels of the crop that are called forged. Mask outside the crop: "
         "share of the forged pixels which the detector was never shown and which do not count against it. "
         f"Fakes that were scored but whose region is missing from the crop or unreadable: {unjudged}."
