@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from skimage import color, data
 
-from forgesight.forge import attribute, networks, patches, reenactment, swap
+from forgesight.forge import attribute, networks, patches, reenactment, swap, synthesis
 from forgesight.forge.forgery import Forgery, Portrait, blend, finish
 from forgesight.forge.lab import METHODS
 from forgesight.forge.making import forge_one
@@ -250,3 +250,15 @@ def test_a_fainter_ratio_gives_a_fainter_mask(target: Portrait) -> None:
     faint = selfblend(target, np.random.default_rng(3), ratios=(0.25,))
     strong = selfblend(target, np.random.default_rng(3), ratios=(1.0,))
     assert faint.mask.sum() < 0.5 * strong.mask.sum()
+
+
+def test_a_drawn_face_has_as_much_fine_detail_as_asked_of_the_photograph_it_replaces() -> None:
+    square = np.full((64, 64, 3), 128, np.uint8)
+    square[::2] = 148  # lines of one pixel: a blur takes nearly all of them out
+    points = np.random.default_rng(0).uniform(16, 48, (68, 2)).astype(np.float32)
+    portraits = (Portrait(picture, points) for picture in (square, np.full_like(square, 128)))
+    busy, flat = (synthesis.synthesis(portrait, np.random.default_rng(1)) for portrait in portraits)
+    assert synthesis.detail(square) == pytest.approx(10, abs=0.5)
+    grain = busy.image.astype(float) - flat.image  # the same face, with grain and without
+    assert grain.std() == pytest.approx(synthesis.GRAIN * synthesis.detail(square), rel=0.1)
+    assert np.quantile(np.abs(grain.mean(-1) - grain[..., 0]), 0.9) <= 1, "grain is of the light, not of the colours"

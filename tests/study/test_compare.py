@@ -11,6 +11,7 @@ import pytest
 
 from forgesight.data import manifest
 from forgesight.study import compare as comparison
+from forgesight.study import runs
 from forgesight.study.code import code_digest
 from forgesight.study.compare import CompareRecipe, compare
 from forgesight.types import ForgesightError, RecipeError, Sample
@@ -118,11 +119,11 @@ def test_what_decides_a_run_is_in_its_name(recipe: Path, monkeypatch: pytest.Mon
     assert len(set(first)) == 3
     recipe.write_text(recipe.read_text().replace('"optim.epochs=1"', '"optim.epochs=1", "trainer.threads=2"'))
     assert names() == first, "which machine does the work does not matter"
-    monkeypatch.setattr(comparison, "code_digest", lambda module: "other code")
+    monkeypatch.setattr(runs, "code_digest", lambda module: "other code")
     assert set(names()).isdisjoint(first)
     monkeypatch.undo()
     assert names() == first
-    monkeypatch.setattr(comparison, "VERSION", 2)
+    monkeypatch.setattr(runs, "VERSION", 2)
     assert set(names()).isdisjoint(first)
 
 

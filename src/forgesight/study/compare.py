@@ -9,12 +9,9 @@ costs its own share only. OUT holds ``runs/`` and
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,13 +21,11 @@ from forgesight import config
 from forgesight.config import Recipe
 from forgesight.data import manifest as manifests
 from forgesight.data import splits
-from forgesight.detectors import cards, zoo
-from forgesight.evaluation.crops import Cut, cuts
+from forgesight.detectors import cards
 from forgesight.evaluation.run import RECORD, evaluate
-from forgesight.study import model_cards, page, standings
-from forgesight.study.code import code_digest
-from forgesight.training.recipe import VERSION, TrainRecipe
-from forgesight.types import CropProfile, ForgesightError, RecipeError, Sample
+from forgesight.study import model_cards, page, runs, standings
+from forgesight.training.recipe import TrainRecipe
+from forgesight.types import ForgesightError, RecipeError
 
 
 class Contestant(Recipe):
@@ -102,14 +97,14 @@ def compare(
     settings = config.load(recipe, CompareRecipe, overrides)
     out = out or Path("out") / settings.name
     _check(settings)
-    runs = plan(settings, recipe, out)
-    unknown = sorted(set(only) - {run.detector for run in runs})
+    planned = plan(settings, recipe, out)
+    unknown = sorted(set(only) - {run.detector for run in planned})
     if unknown:
-        known = ", ".join(dict.fromkeys(run.detector for run in runs))
+        known = ", ".join(dict.fromkeys(run.detector for run in planned))
         raise RecipeError(f"{recipe}: no detector {unknown[0]!r}; it has {known}")
-    kept = KeptCuts()
+    kept = runs.KeptCuts()
     failures = {}
-    for number, run in enumerate(runs, 1):
+    for number, run in enumerate(planned, 1):
         if only and run.detector not in only:
             continue
         try:
@@ -120,9 +115,9 @@ def compare(
         except (ForgesightError, RuntimeError, MemoryError) as error:
             failures[f"{run.detector}, seed {run.seed}"] = " ".join(str(error).split())[:300] or type(error).__name__
             what = f"failed: {failures[f'{run.detector}, seed {run.seed}']}"
-        say(f"[{number}/{len(runs)}] {run.detector}, seed {run.seed}: {what}")
+        say(f"[{number}/{len(planned)}] {run.detector}, seed {run.seed}: {what}")
     digest = manifests.digest(Path(settings.manifest))
-    finished = [run for run in runs if _is_judged(run, digest)]
+    finished = [run for run in planned if _is_judged(run, digest)]
     if not finished:
         why = next(iter(failures.values()), "none was asked for")
         raise ForgesightError(f"{out}: not one run could be finished: {why}")
@@ -144,40 +139,21 @@ def plan(settings: CompareRecipe, recipe: Path, out: Path) -> list[Run]:
         RecipeError: a detector's recipe does not fit.
         ManifestError: the manifest cannot be read.
     """
-    digest = _data_digest(settings)
-    runs = []
+    digest = runs.data_digest(Path(settings.manifest), settings.seen)
+    planned = []
     for contestant in settings.detector:
         path = recipe.parent / contestant.recipe
         for seed in contestant.seeds or settings.seeds:
             given = [f"data.path={json.dumps(settings.manifest)}", f"data.methods={json.dumps(settings.seen)}"]
             overrides = (*settings.common, *contestant.set, *given, f"seed={seed}")
             training = config.load(path, TrainRecipe, overrides)
-            key = _key(training, digest)
+            key = runs.key(training, digest)
             name = f"{training.name}-{seed}-{key[:12]}"
-            runs.append(Run(training.name, seed, path, overrides, out / "runs" / name, out / "scores" / name))
-    twice = [run for run in runs if sum(run.folder == other.folder for other in runs) > 1]
+            planned.append(Run(training.name, seed, path, overrides, out / "runs" / name, out / "scores" / name))
+    twice = [run for run in planned if sum(run.folder == other.folder for other in planned) > 1]
     if twice:
         raise RecipeError(f"{recipe}: {twice[0].detector}, seed {twice[0].seed} stands in it twice")
-    return runs
-
-
-class KeptCuts:
-    """``evaluation.crops.cuts`` that cuts a photograph once for all detectors of a profile."""
-
-    def __init__(self) -> None:
-        self.kept: dict[CropProfile, dict[str, Cut]] = {}
-
-    def __call__(
-        self, samples: Sequence[Sample], profile: CropProfile, workers: int | None = None
-    ) -> Generator[Cut, None, None]:
-        """The cut of each sample, in order."""
-        kept = self.kept.setdefault(profile, {})
-        missing = [sample for sample in samples if str(sample.path) not in kept]
-        with closing(cuts(missing, profile, workers)) as fresh:
-            for sample in samples:
-                if str(sample.path) not in kept:
-                    kept[str(sample.path)] = next(fresh)
-                yield kept[str(sample.path)]
+    return planned
 
 
 def _check(settings: CompareRecipe) -> None:
@@ -189,38 +165,6 @@ def _check(settings: CompareRecipe) -> None:
     for method in settings.seen:
         if method not in methods:
             raise RecipeError(f"seen: {path} has no fake of the method {method!r}; it has {', '.join(sorted(methods))}")
-
-
-def _data_digest(settings: CompareRecipe) -> str:
-    """SHA-256 of all that is trained on: what is known of each photograph, and the files themselves."""
-    key = hashlib.sha256()
-    for sample in manifests.read(Path(settings.manifest)):
-        if sample.split != "test" and (not sample.label or sample.method in settings.seen):
-            files = (sample.path, sample.region, sample.mask)
-            contents = [cards.sha256(file) if file is not None and file.is_file() else "-" for file in files]
-            points = "-" if sample.landmarks is None else sample.landmarks.tolist()
-            known = (sample.label, sample.method, sample.dataset, sample.identities, sample.split, points)
-            key.update(f"{known} {contents}\n".encode())
-    return key.hexdigest()
-
-
-def _key(training: TrainRecipe, data_digest: str) -> str:
-    """What decides a run."""
-    recipe = training.model_dump(mode="json", exclude_defaults=True)  # a new key with a default changes nothing
-    recipe["trainer"] = {"precision": training.trainer.precision}
-    for left_out in ("path", "workers"):
-        recipe["data"].pop(left_out, None)
-    if training.net.entry not in zoo.ARCHITECTURES:
-        raise RecipeError(f"{training.name}: net.entry: no architecture {training.net.entry!r}")
-    card = zoo.ARCHITECTURES[training.net.entry]
-    decides = {
-        "recipe": recipe,
-        "data": data_digest,
-        "card": {key: value for key, value in asdict(card).items() if key not in ("about", "paper", "licence")},
-        "net": code_digest(card.build.partition(":")[0]),
-        "version": VERSION,
-    }
-    return hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _trained(run: Run, *, progress: bool) -> str:

@@ -1,0 +1,72 @@
+"""What all studies share: the name a run gets from what decides it, and photographs that are cut once for all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+
+from forgesight.data import manifest as manifests
+from forgesight.detectors import cards, zoo
+from forgesight.evaluation.crops import Cut, cuts
+from forgesight.study.code import code_digest
+from forgesight.training.recipe import VERSION, TrainRecipe
+from forgesight.types import CropProfile, RecipeError, Sample
+
+
+def key(training: TrainRecipe, data: str) -> str:
+    """What decides a run, as a hash; ``data`` is that of its photographs.
+
+    Raises:
+        RecipeError: the recipe names no entry of the zoo.
+    """
+    recipe = training.model_dump(mode="json", exclude_defaults=True)  # a new key with a default changes nothing
+    recipe["trainer"] = {"precision": training.trainer.precision}
+    for left_out in ("path", "workers"):
+        recipe["data"].pop(left_out, None)
+    if training.net.entry not in zoo.ARCHITECTURES:
+        raise RecipeError(f"{training.name}: net.entry: no architecture {training.net.entry!r}")
+    card = zoo.ARCHITECTURES[training.net.entry]
+    decides = {
+        "recipe": recipe,
+        "data": data,
+        "card": {key: value for key, value in asdict(card).items() if key not in ("about", "paper", "licence")},
+        "net": code_digest(card.build.partition(":")[0]),
+        "version": VERSION,
+    }
+    return hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def data_digest(manifest: Path, methods: Sequence[str]) -> str:
+    """SHA-256 of all that is trained on: reals and the fakes of some methods, what is known of them, their files."""
+    found = hashlib.sha256()
+    for sample in manifests.read(manifest):
+        if sample.split != "test" and (not sample.label or sample.method in methods):
+            files = (sample.path, sample.region, sample.mask)
+            contents = [cards.sha256(file) if file is not None and file.is_file() else "-" for file in files]
+            points = "-" if sample.landmarks is None else sample.landmarks.tolist()
+            known = (sample.label, sample.method, sample.dataset, sample.identities, sample.split, points)
+            found.update(f"{known} {contents}\n".encode())
+    return found.hexdigest()
+
+
+class KeptCuts:
+    """``evaluation.crops.cuts`` that cuts a photograph once for all detectors of a profile."""
+
+    def __init__(self) -> None:
+        self.kept: dict[CropProfile, dict[str, Cut]] = {}
+
+    def __call__(
+        self, samples: Sequence[Sample], profile: CropProfile, workers: int | None = None
+    ) -> Generator[Cut, None, None]:
+        """The cut of each sample, in order."""
+        kept = self.kept.setdefault(profile, {})
+        missing = [sample for sample in samples if str(sample.path) not in kept]
+        with closing(cuts(missing, profile, workers)) as fresh:
+            for sample in samples:
+                if str(sample.path) not in kept:
+                    kept[str(sample.path)] = next(fresh)
+                yield kept[str(sample.path)]
