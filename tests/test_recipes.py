@@ -10,8 +10,11 @@ from forgesight.config import load
 from forgesight.detectors import zoo
 from forgesight.forge.build import BuildRecipe
 from forgesight.forge.lab import METHODS
+from forgesight.study.compare import CompareRecipe
+from forgesight.study.lae import ExperimentsRecipe
 from forgesight.training.forgers.recipe import ForgerRecipe, defaults
 from forgesight.training.forgers.tasks import TASKS
+from forgesight.training.lae.recipe import LaeRecipe
 from forgesight.training.recipe import TrainRecipe
 
 FOLDER = Path(__file__).parents[1] / "recipes"
@@ -50,3 +53,31 @@ def test_a_recipe_of_a_test_bed_is_valid(path: Path) -> None:
     recipe = load(path, BuildRecipe)
     assert set(recipe.methods) <= set(METHODS)
     assert sum(recipe.counts.model_dump().values()) > 0
+
+
+@pytest.mark.parametrize("path", sorted((FOLDER / "compare").glob("*.toml")), ids=lambda path: path.stem)
+def test_a_comparison_names_recipes_that_fit(path: Path) -> None:
+    recipe = load(path, CompareRecipe)
+    names = [load(path.parent / one.recipe, TrainRecipe, (*recipe.common, *one.set)).name for one in recipe.detector]
+    assert len(names) == len(set(names))
+    assert set(recipe.seen) <= set(METHODS)
+
+
+def test_the_zoos_comparison_has_every_entry_but_lae_which_has_experiments_of_its_own() -> None:
+    path = FOLDER / "compare" / "zoo.toml"
+    recipe = load(path, CompareRecipe)
+    names = {load(path.parent / one.recipe, TrainRecipe, one.set).net.entry for one in recipe.detector}
+    assert names == set(zoo.ARCHITECTURES) - {"lae"}
+
+
+@pytest.mark.parametrize("path", sorted((FOLDER / "lae").glob("*.toml")), ids=lambda path: path.stem)
+def test_lae_recipes_are_valid(path: Path) -> None:
+    if not path.stem.startswith("experiments"):
+        assert load(path, LaeRecipe).net.entry == "lae"
+        return
+    recipe = load(path, ExperimentsRecipe)
+    stage_one = path.parent / recipe.stage_one
+    for overrides in (*recipe.ablations.values(), *recipe.weights.values(), ()):
+        assert load(stage_one, LaeRecipe, (*recipe.common, *overrides)).net.entry == "lae"
+    for one in recipe.baselines:
+        load(path.parent / one.recipe, TrainRecipe, (*recipe.baselines_common, *one.set))

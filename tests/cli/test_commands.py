@@ -27,6 +27,7 @@ COMMANDS = [
     ["lae", "train"],
     ["lae", "select"],
     ["lae", "finetune"],
+    ["lae", "experiments"],
 ]
 
 

@@ -71,6 +71,17 @@ def test_seeds_are_averaged_and_their_spread_is_told() -> None:
     assert row["low"] < row["value"] < row["high"]
 
 
+def test_maps_are_means_over_the_fakes_that_have_one() -> None:
+    values = [None if number % 8 == 1 else number / 120 for number in range(120)]
+    tables = [_scores(seed).with_columns(pl.Series("mass_inside", values)) for seed in (0, 1)]
+    row = _value(standings.standing("x", tables, ["faceswap"]), "seen", "mass_inside")
+    expected = [value for number, value in enumerate(values) if number % 4 == 1 and value is not None]
+    assert row["value"] == pytest.approx(np.mean(expected))
+    assert row["n_fake"] == len(expected)
+    kinds = {row["metric"] for row in standings.standing("x", tables, ["faceswap"])}
+    assert "iou" not in kinds, "it was never judged"
+
+
 def test_seeds_that_were_judged_on_other_photographs_are_refused() -> None:
     with pytest.raises(ManifestError, match="different photographs"):
         standings.standing("x", [_scores(0), _scores(1).reverse()], ["faceswap"])

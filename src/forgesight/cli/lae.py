@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -75,3 +76,30 @@ def finetune(
 
     folder = run_finetuning(run, out, masks=masks, oracle=oracle, overrides=overrides or (), progress=not quiet)
     typer.echo(f"run folder: {folder}")
+
+
+@lae_app.command(
+    epilog="Example: forgesight lae experiments recipes/lae/experiments-cpu.toml --page docs/results/lae.md"
+)
+def experiments(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", exists=True, dir_okay=False, help="A TOML file.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Runs and tables; out/NAME if left out.")
+    ] = None,
+    page: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as a page of Markdown.")] = None,
+    overrides: SetOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Run the paper's tables and figure 5 on a manifest; resumes, and repeats nothing. Needs the extra `train`."""
+    from forgesight.study.lae import experiments as run_experiments
+
+    table = run_experiments(
+        recipe,
+        out,
+        overrides=overrides or (),
+        page_file=page,
+        progress=not quiet,
+        command=["forgesight", *sys.argv[1:]],
+        say=typer.echo,
+    )
+    typer.echo(f"table: {table}" + (f"; page: {page}" if page else ""))

@@ -45,6 +45,7 @@ class CompareRecipe(Recipe):
     seen: list[str] = Field(min_length=1)
     seeds: list[int] = Field(default_factory=lambda: [1], min_length=1)
     split: str = "test"
+    judged: list[str] = Field(default_factory=list)  # only fakes of these methods are judged; empty: all
     common: list[str] = Field(default_factory=list)  # "a.b=c", laid over every detector's recipe
     title: str = "Detectors compared"
     discussion: str = ""  # printed on the page as it stands, and marked as written by hand
@@ -95,7 +96,32 @@ def compare(
         ForgesightError: not one run could be finished.
     """
     settings = config.load(recipe, CompareRecipe, overrides)
-    out = out or Path("out") / settings.name
+    return carry_out(
+        settings,
+        recipe,
+        out or Path("out") / settings.name,
+        only=only,
+        page_file=page_file,
+        cards_folder=cards_folder,
+        progress=progress,
+        command=command,
+        say=say,
+    )
+
+
+def carry_out(
+    settings: CompareRecipe,
+    recipe: Path,
+    out: Path,
+    *,
+    only: Sequence[str] = (),
+    page_file: Path | None = None,
+    cards_folder: Path | None = None,
+    progress: bool = True,
+    command: Sequence[str] = (),
+    say: Callable[[str], None] = print,
+) -> Path:
+    """``compare`` for settings at hand; ``recipe`` is the file whose neighbours the detectors' recipes are."""
     _check(settings)
     planned = plan(settings, recipe, out)
     unknown = sorted(set(only) - {run.detector for run in planned})
@@ -110,7 +136,13 @@ def compare(
         try:
             what = _trained(run, progress=progress)
             evaluate(
-                Path(settings.manifest), run.folder, run.scores, split=settings.split, progress=progress, cutter=kept
+                Path(settings.manifest),
+                run.folder,
+                run.scores,
+                split=settings.split,
+                progress=progress,
+                methods=settings.judged or None,
+                cutter=kept,
             )
         except (ForgesightError, RuntimeError, MemoryError) as error:
             failures[f"{run.detector}, seed {run.seed}"] = " ".join(str(error).split())[:300] or type(error).__name__

@@ -7,7 +7,7 @@ seeds, and ``lowest`` and ``highest`` are those of the single seeds. No photogra
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ import polars as pl
 from forgesight import records
 from forgesight.forge.lab import METHODS
 from forgesight.metrics.detection import Numbers, Weighted, auc_weighted
-from forgesight.metrics.intervals import bootstrap
+from forgesight.metrics.intervals import bootstrap, bootstrap_mean
 from forgesight.types import ManifestError
 
 TABLE, CSV = "standings.parquet", "standings.csv"
@@ -25,7 +25,7 @@ SEEN, UNSEEN, FALL = "seen", "unseen", "fall"
 SCHEMA: Mapping[str, Any] = {
     "detector": pl.String,
     "slice": pl.String,  # "seen", "unseen", "fall" (seen less unseen), "method NAME" or "family NAME"
-    "metric": pl.String,  # auc, accuracy (at 0.5, both classes counting alike), false_positives (at 0.5)
+    "metric": pl.String,  # auc, accuracy (at 0.5, both classes counting alike), false_positives (at 0.5), and MAPS
     "value": pl.Float64,
     "low": pl.Float64,
     "high": pl.Float64,
@@ -39,6 +39,10 @@ SCHEMA: Mapping[str, Any] = {
 
 
 Each = Callable[[Numbers, Numbers], Numbers]
+
+
+MAPS = ("iou", "pixel_auc", "mass_inside", "pointing")
+"""Means over the fakes of a slice whose map was judged."""
 
 
 class Slice(NamedTuple):
@@ -102,7 +106,27 @@ def standing(detector: str, tables: Sequence[pl.DataFrame], seen: Sequence[str])
                 **{"n_real": int(part.member.sum()) - fakes, "n_fake": fakes, "n_failed": part.failed},
             }
         )
-    return rows
+    return rows + [row for part in parts for row in _maps(detector, part, kept, tables, scored)]
+
+
+def _maps(
+    detector: str, part: Slice, kept: pl.DataFrame, tables: Sequence[pl.DataFrame], scored: pl.Series
+) -> Iterator[dict[str, Any]]:
+    fake = pl.Series((part.member > 0) & (kept["label"].to_numpy() == 1))
+    for metric in MAPS:
+        columns = [table.filter(scored).filter(fake)[metric] for table in tables]
+        judged = pl.Series(np.all([column.is_not_null() for column in columns], axis=0), dtype=pl.Boolean)
+        if not judged.any():
+            continue
+        values = np.stack([column.filter(judged).to_numpy() for column in columns])
+        found = bootstrap_mean(values.mean(0), kept.filter(fake).filter(judged)["person"].to_list())
+        single = values.mean(1)
+        yield {
+            **{"detector": detector, "slice": part.name, "metric": metric},
+            **{"value": found.value, "low": found.low, "high": found.high},
+            **{"lowest": single.min(), "highest": single.max(), "seeds": len(tables)},
+            **{"n_real": 0, "n_fake": values.shape[1], "n_failed": part.failed},
+        }
 
 
 def families(methods: Sequence[str]) -> dict[str, list[str]]:

@@ -1,0 +1,145 @@
+"""The page of LAE's experiments: the paper's tables on our data, the claim as a number, and figure 5 as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from forgesight import records
+from forgesight.data import manifest as manifests
+from forgesight.metrics.intervals import DRAWS
+from forgesight.study.page import number
+from forgesight.study.standings import SEEN, UNSEEN
+
+if TYPE_CHECKING:
+    from forgesight.study.lae import Task
+
+_CLAIM = ("mass_inside", "pointing", "pixel_auc")
+
+
+def write(
+    page: Path,
+    table: pl.DataFrame,
+    tasks: Sequence[Task],
+    title: str,
+    discussion: str,
+    manifest: Path,
+    command: Sequence[str],
+) -> None:
+    """Write the page, and figure 5 as a PNG of the same name beside it, if there is one."""
+    page.parent.mkdir(parents=True, exist_ok=True)
+    figure = page.with_suffix(".png")
+    parts = [
+        f"# {title}",
+        "Written by `forgesight lae experiments`, not by hand. 95 % intervals over people in parentheses; between "
+        "square brackets the lowest and the highest of the seeds.",
+        *(_table_3(table, task) for task in tasks),
+        f"## What we make of it\n\n*Written by hand, after the tables.* {discussion}" if discussion else "",
+        *(_claim(table, task) for task in tasks),
+        _others(table, "table 4", "Tables 4 and 5: other stages 1"),
+        _figure_5(table, figure),
+        _others(table, "table 6", "Table 6: other stages 2, with the most masks"),
+        records.how_it_was_made(
+            list(command),
+            [
+                f"Manifest: `{manifest}`, SHA-256 `{manifests.digest(manifest)}`",
+                f"Intervals: percentile bootstrap, {DRAWS} draws of people, the same for every seed of a model",
+                "Masks were answered by the manifest's regions; `selection.json` of every run counts them",
+            ],
+        ),
+    ]
+    records.write_text(page, "\n\n".join(part for part in parts if part) + "\n")
+
+
+def _table_3(table: pl.DataFrame, task: Task) -> str:
+    own = table.filter((pl.col("task") == task.name) & (pl.col("kind") == "table 3"))
+    head = ("model", "masks", "seeds", f"accuracy seen: {task.seen}", f"accuracy unseen: {task.unseen}")
+    rows = []
+    for label in own["detector"].unique(maintain_order=True):
+        numbers = own.filter(pl.col("detector") == label)
+        first = numbers.row(0, named=True)
+        cells = [number(_row(numbers, kind, "accuracy"), spread=True) for kind in (SEEN, UNSEEN)]
+        cells += [number(_row(numbers, kind, "auc")) for kind in (SEEN, UNSEEN)]
+        rows.append((label, str(first["masks"] or "-"), str(first["seeds"]), *cells))
+    return f"## Table 3, {task.name}\n\n{records.table((*head, 'AUC seen', 'AUC unseen'), rows)}"
+
+
+def _claim(table: pl.DataFrame, task: Task) -> str:
+    """Where the attention lies, before and after stage 2."""
+    own = table.filter((pl.col("task") == task.name) & (pl.col("kind") == "table 3"))
+    rows = []
+    for label in own["detector"].unique(maintain_order=True):
+        numbers = own.filter(pl.col("detector") == label)
+        cells = [number(_row(numbers, kind, metric)) for metric in _CLAIM for kind in (SEEN, UNSEEN)]
+        if any(cell != "-" for cell in cells):
+            rows.append((label, *cells))
+    if not rows:
+        return ""
+    head = ("model", *(f"{metric.replace('_', ' ')}, {kind}" for metric in _CLAIM for kind in (SEEN, UNSEEN)))
+    text = (
+        "Of held-out fakes: the share of the attention map's sum that lies inside the forged region, how often its "
+        "brightest pixel does, and the AUC of its pixels."
+    )
+    return f"## Where it looks, {task.name}\n\n{text}\n\n{records.table(head, rows)}"
+
+
+def _others(table: pl.DataFrame, kind: str, title: str) -> str:
+    own = table.filter(pl.col("kind") == kind)
+    rows = []
+    for label in own["detector"].unique(maintain_order=True):
+        numbers = own.filter(pl.col("detector") == label)
+        cells = [number(_row(numbers, part, "accuracy"), spread=True) for part in (SEEN, UNSEEN)]
+        cells += [number(_row(numbers, part, "mass_inside")) for part in (SEEN, UNSEEN)]
+        rows.append((label, *cells))
+    if not rows:
+        return ""
+    head = ("model", "accuracy seen", "accuracy unseen", "mass inside, seen", "mass inside, unseen")
+    return f"## {title}\n\n{records.table(head, rows)}"
+
+
+def _figure_5(table: pl.DataFrame, file: Path) -> str:
+    """Accuracy on the unseen method by the number of masks, chosen actively and at random."""
+    random = table.filter(pl.col("kind") == "figure 5")
+    if not random.height:
+        return ""
+    task = random["task"][0]
+    active = table.filter((pl.col("task") == task) & (pl.col("kind") == "table 3") & (pl.col("masks") > 0))
+    none = table.filter((pl.col("task") == task) & (pl.col("kind") == "table 3") & (pl.col("masks") == 0))
+    none = none.filter(pl.col("detector").str.starts_with("LAE"))
+    curves = {"active": pl.concat([none, active]), "random": pl.concat([none, random])}
+    _draw(curves, file, task)
+    rows = []
+    for count in random["masks"].unique().sort():
+        cells = [
+            number(_row(part.filter(pl.col("masks") == count), UNSEEN, "accuracy"), spread=True)
+            for part in curves.values()
+        ]
+        rows.append((str(count), *cells))
+    shown = records.table(("masks", "active", "random"), rows)
+    return f"## Figure 5: whom to ask\n\nAccuracy on the unseen method ({task}).\n\n![]({file.name})\n\n{shown}"
+
+
+def _draw(curves: dict[str, pl.DataFrame], file: Path, task: str) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(6, 3.6))
+    for name, part in curves.items():
+        own = part.filter((pl.col("slice") == UNSEEN) & (pl.col("metric") == "accuracy")).sort("masks")
+        axes.plot(own["masks"], own["value"], marker="o", label=name)
+        axes.fill_between(own["masks"], own["low"], own["high"], alpha=0.15)
+    axes.set_xlabel("fakes with a mask")
+    axes.set_ylabel(f"accuracy, unseen ({task})")
+    axes.legend(frameon=False)
+    figure.savefig(file, dpi=110, bbox_inches="tight", metadata={"Software": None})
+    pyplot.close(figure)
+
+
+def _row(table: pl.DataFrame, kind: str, metric: str) -> dict[str, Any]:
+    found = table.filter((pl.col("slice") == kind) & (pl.col("metric") == metric))
+    return found.row(0, named=True) if found.height else {}

@@ -1,0 +1,140 @@
+"""``forgesight lae experiments`` at toy size: all the tables, each run once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import polars as pl
+import pytest
+
+from forgesight.data import manifest
+from forgesight.study.lae import experiments
+from forgesight.types import RecipeError, Sample
+from tests.fakes import LIGHTNING_CHATTER, astronaut, save
+
+pytestmark = LIGHTNING_CHATTER
+
+TRAINING = """
+name = "{name}"
+[data]
+path = "replaced"
+pairs_per_epoch = 2
+validation_pairs = 2
+workers = 0
+[net]
+entry = "{name}"
+[crop]
+size_px = 64
+[optim]
+batch_pairs = 2
+epochs = 1
+average = 0
+[trainer]
+accelerator = "cpu"
+threads = 1
+"""
+LAE = """
+[reconstruct]
+comparator = "random"
+comparator_px = 32
+[attend]
+epochs = 1
+batch_masks = 2
+[ask]
+epochs = 1
+"""
+RECIPE = """
+name = "toy"
+manifest = "{manifest}"
+stage_one = "lae.toml"
+seeds = [1, 2]
+masks = [1, 2]
+curve_task = "one"
+discussion = "It is a toy."
+[ablations]
+"latent only" = ["reconstruct.alpha_rec=0"]
+[weights]
+"lambda 0.1" = ["attend.lambda_attention=0.1"]
+[[task]]
+name = "one"
+seen = "blur"
+unseen = "white"
+[[baselines]]
+recipe = "meso4.toml"
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    samples = []
+    for number in range(7):
+        picture = np.roll(astronaut(), 6 * number, axis=1)
+        region = np.zeros(picture.shape[:2], np.uint8)
+        region[80:200] = 255
+        split = "train" if number < 3 else "val" if number < 5 else "test"
+        pictures = {"real": picture, "blur": cv2.blur(picture, (5, 5)), "white": picture // 2 + 127}
+        for method, made in pictures.items():
+            forged = np.where(region[..., None] > 0, made, picture).astype(np.uint8)
+            path = save(forged, tmp_path / "data" / f"{number}-{method}.png")
+            known = save(region, tmp_path / "data" / f"{number}-{method}-region.png") if method != "real" else None
+            who = (str(number),)
+            samples.append(Sample(path, int(method != "real"), method, identities=who, split=split, region=known))
+    manifest.write(samples, tmp_path / "data" / "manifest.parquet")
+    (tmp_path / "lae.toml").write_text(TRAINING.format(name="lae") + LAE)
+    (tmp_path / "meso4.toml").write_text(TRAINING.format(name="meso4"))
+    path = tmp_path / "experiments.toml"
+    path.write_text(RECIPE.format(manifest=tmp_path / "data" / "manifest.parquet"))
+    return path
+
+
+def test_every_table_is_there_and_nothing_is_run_twice(recipe: Path) -> None:
+    said: list[str] = []
+    page = recipe.parent / "lae.md"
+    table = experiments(recipe, recipe.parent / "out", page_file=page, progress=False, say=said.append)
+    found = pl.read_csv(table)
+    labels = set(found["detector"])
+    assert labels == {
+        *("LAE, no masks", "LAE, 1 masks", "LAE, 2 masks", "1 masks, random", "2 masks, random"),
+        *("latent only", "lambda 0.1", "meso4"),
+    }
+    assert {"mass_inside", "pointing", "accuracy", "auc"} <= set(found["metric"])
+    assert found.filter(pl.col("detector") == "LAE, 2 masks")["masks"].unique().to_list() == [2]
+    assert found["seeds"].unique().to_list() == [2]
+    text = page.read_text()
+    for part in (
+        "## Table 3, one",
+        "## Where it looks, one",
+        "## Tables 4 and 5",
+        "## Figure 5",
+        "## Table 6",
+        "a toy",
+    ):
+        assert part in text
+    assert (page.parent / "lae.png").stat().st_size > 3000
+    chosen = [json.loads(file.read_text()) for file in (recipe.parent / "out" / "runs").rglob("selection.json")]
+    assert sorted((one["choice"], one["masks"]) for one in chosen) == sorted(
+        [("active", 1), ("active", 2), ("random", 1), ("random", 2), ("active", 2)] * 2
+    )
+    before = {file: file.stat().st_mtime_ns for file in recipe.parent.rglob("weights.safetensors")}
+    said.clear()
+    experiments(recipe, recipe.parent / "out", progress=False, say=said.append)
+    assert not [line for line in said if "stage" in line]
+    assert {file: file.stat().st_mtime_ns for file in before} == before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('unseen = "white"', 'unseen = "whit"'), "no fake of the method 'whit'"),
+        (('curve_task = "one"', 'curve_task = "two"'), "no task 'two'"),
+        (('curve_task = "one"', 'curve_task = ""'), "name one"),
+    ],
+)
+def test_a_wrong_recipe_is_refused(change: tuple[str, str], message: str, recipe: Path) -> None:
+    recipe.write_text(recipe.read_text().replace(*change))
+    with pytest.raises(RecipeError, match=message):
+        experiments(recipe, recipe.parent / "out", progress=False)
