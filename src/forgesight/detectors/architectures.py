@@ -131,7 +131,7 @@ _CARDS = (
         128,
         "A steganalysis descriptor (co-occurrences of noise residuals) recast as a network and let learn.",
         "Cozzolino et al., Recasting Residual-based Local Descriptors as Convolutional Neural Networks, IH&MMSec 2017",
-        "books.0",
+        "scans.0",
         parameters=1_320,
         macs=21_662_668,
     ),

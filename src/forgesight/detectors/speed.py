@@ -48,10 +48,10 @@ def opened(name: str, scratch: Path, threads: int | None = None) -> Detector:
     return zoo.load(export(card, Graph(card), scratch / name), threads)
 
 
-def rate(detector: Detector, seconds: float) -> float:
-    """Crops per second in batches of eight: the fastest batch that ``seconds`` have room for, of at least two."""
+def rate(detector: Detector, seconds: float, count: int = CROPS) -> float:
+    """Crops per second, ``count`` at once: the fastest round that ``seconds`` have room for, of at least two."""
     size = detector.card.crop.size_px
-    crops = np.random.default_rng(0).integers(0, 256, (CROPS, size, size, 3), dtype=np.uint8)
+    crops = np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
     detector(crops)  # the first run plans memory
     best, began, rounds = np.inf, time.perf_counter(), 0
     while rounds < 2 or time.perf_counter() - began < seconds:
@@ -59,7 +59,7 @@ def rate(detector: Detector, seconds: float) -> float:
         detector(crops)
         best = min(best, time.perf_counter() - start)
         rounds += 1
-    return float(CROPS / best)
+    return float(count / best)
 
 
 def keep(name: str, crops_per_s: float) -> None:

@@ -81,10 +81,10 @@ class StegSvm(nn.Module):
 class ResidualNet(nn.Module):
     """(N, 3, S, S) in [0, 1] -> logits and 162 features; no map. Begins as the descriptor and learns from there.
 
-    For each of the four scans one convolution with four filters gathers four neighbouring residuals, a 1 x 1
-    convolution compares them with the 81 codes, soft-max picks the nearest, and the mean over the picture counts.
-    With ``hard`` the soft-max is an arg-max and the features are the descriptor. The supports of the filters and the
-    soft-max's sharpness are ours: the paper's are not known to us.
+    For each of the four scans one convolution with four filters gathers four neighbouring residuals, a linear layer
+    (the paper's 1 x 1 convolution) compares them with the 81 codes, soft-max picks the nearest, and the mean over the
+    picture counts. With ``hard`` the soft-max is an arg-max and the features are the descriptor. The supports of the
+    filters and the soft-max's sharpness are ours: the paper's are not known to us.
     """
 
     def __init__(self, step: float = STEP, sharpness: float = 8.0, hard: bool = False) -> None:
@@ -94,9 +94,9 @@ class ResidualNet(nn.Module):
             _Scan(horizontal, along, step) for along in (True, False) for horizontal in (True, False)
         )
         codes = torch.tensor(CODES)
-        books = [nn.Conv2d(4, 81, 1) for _ in range(2)]
+        books = [nn.Linear(4, 81) for _ in range(2)]
         for book in books:
-            book.weight = nn.Parameter(codes.view(81, 4, 1, 1).clone())
+            book.weight = nn.Parameter(codes.clone())
             book.bias = nn.Parameter(-codes.square().sum(1) / 2)
         self.books = nn.ModuleList(books)
         self.classify = nn.Linear(162, 2)
@@ -111,15 +111,15 @@ class ResidualNet(nn.Module):
         """(N, 1, S, S) luminance to (N, 162): 81 along, 81 across; each sums to 1."""
         parts = []
         for number, book in enumerate(self.books):
-            found = [self._codes(book(scan(gray))) for scan in self.scans[2 * number : 2 * number + 2]]
-            counted = torch.stack([codes.sum((2, 3)) for codes in found]).sum(0)
-            parts.append(counted / sum(codes.shape[2] * codes.shape[3] for codes in found))
+            fours = [scan(gray).flatten(2).mT for scan in self.scans[2 * number : 2 * number + 2]]  # (N, P, 4)
+            parts.append(self._codes(book(torch.cat(fours, dim=1))).mean(1))
         return torch.cat(parts, dim=1)
 
     def _codes(self, likeness: Tensor) -> Tensor:
+        """(N, P, 81): which code each place shows."""
         if self.hard:
-            return F.one_hot(likeness.argmax(1), 81).movedim(-1, 1).to(likeness.dtype)
-        return torch.softmax(likeness * self.sharpness, dim=1)
+            return F.one_hot(likeness.argmax(2), 81).to(likeness.dtype)
+        return torch.softmax(likeness * self.sharpness, dim=2)
 
 
 class _Scan(nn.Module):
