@@ -84,6 +84,11 @@ def digest(paths: Iterable[Path]) -> str:
     return hashlib.sha256("\n".join(str(path.resolve()) for path in paths).encode()).hexdigest()
 
 
+def cache() -> Path:
+    """Where the house keeps what it can make again: below ``$XDG_CACHE_HOME`` or ``~/.cache``."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "forgesight"
+
+
 def versions(packages: Iterable[str]) -> dict[str, str]:
     """The versions of Python and of those of the packages that are installed."""
     known = {"python": platform.python_version()}

@@ -18,7 +18,7 @@ import typer
 from forgesight import __version__
 from forgesight.cli import show
 from forgesight.cli.data import data_app
-from forgesight.cli.doors import STYLE, Doors, QuietOption, WorkersOption, check_choice
+from forgesight.cli.doors import STYLE, Doors, QuietOption, SetOption, WorkersOption, check_choice
 from forgesight.cli.forge import forge_app
 from forgesight.cli.lae import lae_app
 
@@ -104,9 +104,7 @@ def train(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="DIR", help="Run folder; runs/NAME of the recipe if left out.")
     ] = None,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="A.B=C", help="Change one value of the recipe; repeatable.")
-    ] = None,
+    overrides: SetOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the run folder.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
@@ -198,9 +196,7 @@ def compare(
     cards: Annotated[
         Path | None, typer.Option(metavar="DIR", file_okay=False, help="Write a model card for every entry of the zoo.")
     ] = None,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="A.B=C", help="Change one value of the recipe; repeatable.")
-    ] = None,
+    overrides: SetOption = None,
     only: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Train and judge this detector only; repeatable.")
     ] = None,

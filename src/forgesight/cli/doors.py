@@ -23,6 +23,9 @@ STYLE: dict[str, Any] = {
 WorkersOption = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Processes that find faces; by the number of cores if left out.")
 ]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="A.B=C", help="Change one value of the recipe; repeatable.")
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
 
 _EXTRA_OF = {

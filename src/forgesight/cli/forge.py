@@ -9,13 +9,9 @@ from typing import Annotated
 import typer
 
 from forgesight.cli import show
-from forgesight.cli.doors import STYLE, ForgeDoors, QuietOption, WorkersOption, check_choice
+from forgesight.cli.doors import STYLE, ForgeDoors, QuietOption, SetOption, WorkersOption, check_choice
 
 forge_app = typer.Typer(cls=ForgeDoors, **STYLE)
-
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="A.B=C", help="Change one value of the recipe; repeatable.")
-]
 
 
 @forge_app.command("make", epilog="Example: forgesight forge photos/ --out forged --method selfblend")

@@ -8,17 +8,14 @@ from typing import Annotated
 
 import typer
 
-from forgesight.cli.doors import STYLE, QuietOption, check_choice
+from forgesight.cli.doors import STYLE, QuietOption, SetOption, check_choice
 
 lae_app = typer.Typer(**STYLE)
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", exists=True, file_okay=False, help="A run of LAE.")]
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="A.B=C", help="Change one value of the recipe; repeatable.")
-]
 
 
-@lae_app.command(epilog="Example: forgesight lae train recipes/lae/swap-cpu.toml --out runs/lae")
+@lae_app.command(epilog="Example: forgesight lae train recipes/lae/swap.toml --out runs/lae")
 def train(
     recipe: Annotated[
         Path, typer.Argument(metavar="RECIPE", exists=True, dir_okay=False, help="A TOML file; see recipes/lae/.")

@@ -14,7 +14,8 @@ from forgesight.types import Card, CropProfile
 
 _NETS = "forgesight.detectors.nets"
 _HALF: dict[str, Any] = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
-_IMAGENET: dict[str, Any] = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_IMAGENET: dict[str, Any] = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
 _MESO = "Afchar et al., MesoNet: a Compact Facial Video Forgery Detection Network, WIFS 2018"
 _SHALLOW = "Tariq et al., Detecting Both Machine and Human Created Fake Face Images In the Wild, MPS 2018"
 _FFD = "Dang et al., On the Detection of Digital Face Manipulation, CVPR 2020"

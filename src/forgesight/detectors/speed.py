@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 
+from forgesight import records
 from forgesight.detectors import zoo
 from forgesight.detectors.zoo import Detector
 from forgesight.types import MissingExtraError
 
 CROPS = 8  # shown at once
+FILE = "speed.json"
 
 
 def known(name: str) -> float | None:
@@ -64,21 +65,13 @@ def rate(detector: Detector, seconds: float, count: int = CROPS) -> float:
 
 def keep(name: str, crops_per_s: float) -> None:
     """Remember a measurement."""
-    path = _file()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps({**_read(), name: round(crops_per_s, 2)}, indent=2) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    records.cache().mkdir(parents=True, exist_ok=True)
+    records.write_text(records.cache() / FILE, json.dumps({**_read(), name: round(crops_per_s, 2)}, indent=2) + "\n")
 
 
 def _read() -> dict[str, object]:
     try:
-        found = json.loads(_file().read_text(encoding="utf-8"))
+        found = json.loads((records.cache() / FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _file() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "forgesight" / "speed.json"

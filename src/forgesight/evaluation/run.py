@@ -7,7 +7,6 @@ for each number) and ``evaluation.json`` (what was judged, on what, with which s
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
@@ -26,7 +25,7 @@ from forgesight.detectors.zoo import Detector
 from forgesight.evaluation import page as pages
 from forgesight.evaluation import scores as scoring
 from forgesight.evaluation.crops import Cut, cuts
-from forgesight.evaluation.table import tidy
+from forgesight.evaluation.table import tidy, write_table
 from forgesight.media import faces
 from forgesight.metrics.intervals import DRAWS
 from forgesight.types import CropProfile, ManifestError, Sample
@@ -126,7 +125,7 @@ def _evaluate(
             store.flush()
     found = store.finish(samples)
     table = tidy(found, detector.card.calibration, seed=seed)
-    _write_table(table, out)
+    write_table(table, out / TABLE)
     record = {
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": list(command),
@@ -199,10 +198,3 @@ def _counts(found: pl.DataFrame) -> dict[str, Any]:
     notes = found.filter((pl.col("status") == "ok") & pl.col("note").is_not_null())
     counts["maps_not_judged"] = notes.height
     return counts
-
-
-def _write_table(table: pl.DataFrame, out: Path) -> None:
-    part = out / f".{TABLE}.part"
-    table.write_parquet(part)
-    os.replace(part, out / TABLE)
-    records.write_text((out / TABLE).with_suffix(".csv"), table.write_csv(float_precision=6))

@@ -8,11 +8,14 @@ Nothing here touches a pixel: any number can be made again from ``scores.parquet
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
 
+from forgesight import records
 from forgesight.metrics import detection
 from forgesight.metrics.calibration import ece_weighted
 from forgesight.metrics.detection import Weighted
@@ -62,6 +65,14 @@ def tidy(scores: pl.DataFrame, calibration: Calibration | None, *, seed: int = 0
             found.append(_row(part, scored, "auc", Interval(math.nan, math.nan, math.nan)))
     table = pl.DataFrame(found, SCHEMA)
     return table.with_columns(pl.col("value", "low", "high").fill_nan(None))
+
+
+def write_table(table: pl.DataFrame, file: Path) -> None:
+    """Write a table as Parquet, whole or not at all, and as CSV beside it."""
+    part = file.with_name(f".{file.name}.part")
+    table.write_parquet(part)
+    os.replace(part, file)
+    records.write_text(file.with_suffix(".csv"), table.write_csv(float_precision=6))
 
 
 def slices(scores: pl.DataFrame) -> Iterator[Slice]:

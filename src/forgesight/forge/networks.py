@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from forgesight.forge.forgery import Portrait, blend
 from forgesight.media import faces
+from forgesight.records import cache
 from forgesight.types import CropProfile, ForgeError, Image, Plane, Points
 
 MODEL, CARD = "model.onnx", "card.json"
@@ -29,8 +29,7 @@ VERSION = 1
 
 def folder(method: str) -> Path:
     """Where the weights of a method are kept: ``$XDG_CACHE_HOME`` or ``~/.cache``, below it ``forgesight/forge``."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return home / "forgesight" / "forge" / method
+    return cache() / "forge" / method
 
 
 def ready(method: str) -> bool:

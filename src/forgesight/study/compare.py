@@ -1,16 +1,14 @@
 """``forgesight compare``: detectors trained on the same photographs, with seeds, and judged by the same code.
 
 A run is known by a hash of its recipe, the photographs it is trained on, the card, the net's code and the version of
-the training:
-what is finished is never trained again, what was stopped goes on, and adding a detector, or a method to be judged on,
-costs its own share only. OUT holds ``runs/`` and
-``scores/`` (a folder for each run, named by detector, seed and hash) and the tables.
+the training: what is finished is never trained again, what was stopped goes on, and adding a detector, or a method to
+be judged on, costs its own share only. OUT holds ``runs/`` and ``scores/`` (a folder for each run, named by detector,
+seed and hash) and the tables.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -67,6 +65,7 @@ def compare(
     recipe: Path,
     out: Path | None = None,
     *,
+    settings: CompareRecipe | None = None,
     overrides: Sequence[str] = (),
     only: Sequence[str] = (),
     page_file: Path | None = None,
@@ -82,6 +81,7 @@ def compare(
     Args:
         recipe: a TOML file; see ``CompareRecipe``.
         out: ``out/NAME`` of the recipe if left out.
+        settings: taken for what the file says; ``recipe`` then only tells whose neighbours the detectors' recipes are.
         overrides: values of the comparison's recipe to change.
         only: names of detectors; the others are not trained now, and are left out of the table if they never were.
         page_file: also write the page of Markdown there, and its figure beside it.
@@ -95,33 +95,8 @@ def compare(
         ManifestError: the manifest cannot be used.
         ForgesightError: not one run could be finished.
     """
-    settings = config.load(recipe, CompareRecipe, overrides)
-    return carry_out(
-        settings,
-        recipe,
-        out or Path("out") / settings.name,
-        only=only,
-        page_file=page_file,
-        cards_folder=cards_folder,
-        progress=progress,
-        command=command,
-        say=say,
-    )
-
-
-def carry_out(
-    settings: CompareRecipe,
-    recipe: Path,
-    out: Path,
-    *,
-    only: Sequence[str] = (),
-    page_file: Path | None = None,
-    cards_folder: Path | None = None,
-    progress: bool = True,
-    command: Sequence[str] = (),
-    say: Callable[[str], None] = print,
-) -> Path:
-    """``compare`` for settings at hand; ``recipe`` is the file whose neighbours the detectors' recipes are."""
+    settings = settings or config.load(recipe, CompareRecipe, overrides)
+    out = out or Path("out") / settings.name
     _check(settings)
     planned = plan(settings, recipe, out)
     unknown = sorted(set(only) - {run.detector for run in planned})
@@ -161,7 +136,7 @@ def carry_out(
         page.write(page_file, table, folders, settings.seen, text, Path(settings.manifest))
     if cards_folder is not None:
         model_cards.write(cards_folder, recipe.parent.parent / "zoo", table, page_file)
-    return out / standings.CSV
+    return (out / standings.TABLE).with_suffix(".csv")
 
 
 def plan(settings: CompareRecipe, recipe: Path, out: Path) -> list[Run]:
@@ -201,16 +176,11 @@ def _check(settings: CompareRecipe) -> None:
 
 def _trained(run: Run, *, progress: bool) -> str:
     """Bring a run to its end, and say what had to be done."""
-    from forgesight.training.run import CHECKPOINTS, train
+    from forgesight.training.run import train
 
-    if (run.folder / cards.FILE).exists():
-        return "trained before"
-    resume = (run.folder / CHECKPOINTS / "last.ckpt").exists()
-    if not resume and run.folder.exists():
-        shutil.rmtree(run.folder)  # stopped before its first epoch was over
-    train(run.recipe, run.folder, run.overrides, resume=resume, progress=progress)
-    shutil.rmtree(run.folder / CHECKPOINTS, ignore_errors=True)  # a finished run needs its weights only
-    return "trained to its end" if resume else "trained"
+    return runs.trained(
+        run.folder, lambda resume: train(run.recipe, run.folder, run.overrides, resume=resume, progress=progress)
+    )
 
 
 def _is_judged(run: Run, manifest_digest: str) -> bool:

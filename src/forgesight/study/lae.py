@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,17 +16,17 @@ from typing import NamedTuple
 import polars as pl
 from pydantic import Field
 
-from forgesight import config, records
+from forgesight import config
 from forgesight.config import Recipe
 from forgesight.data import manifest as manifests
-from forgesight.detectors import cards
 from forgesight.evaluation.run import evaluate
+from forgesight.evaluation.table import write_table
 from forgesight.study import runs, standings
-from forgesight.study.compare import CompareRecipe, Contestant, carry_out
+from forgesight.study.compare import CompareRecipe, Contestant, compare
 from forgesight.training.lae.recipe import LaeRecipe
 from forgesight.types import RecipeError
 
-TABLE, CSV = "experiments.parquet", "experiments.csv"
+TABLE = "experiments.parquet"
 STAGE_ONE = "LAE, no masks"
 
 
@@ -88,16 +87,12 @@ class Lab:
         settings = config.load(self.stage_one, LaeRecipe, every)
         key = runs.key(settings, self.digests[task.name])
         folder = self.out / "runs" / f"{task.name}-{seed}-{key[:12]}"
-        if not (folder / cards.FILE).exists():
-            from forgesight.training.lae.run import train
-            from forgesight.training.run import CHECKPOINTS
+        from forgesight.training.lae.run import train
 
-            resume = (folder / CHECKPOINTS / "last.ckpt").exists()
-            if not resume and folder.exists():
-                shutil.rmtree(folder)
-            train(self.stage_one, folder, every, resume=resume, progress=self.progress)
-            shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
-            self.say(f"{task.name}, seed {seed}: stage 1 trained ({folder.name})")
+        done = runs.trained(
+            folder, lambda resume: train(self.stage_one, folder, every, resume=resume, progress=self.progress)
+        )
+        self.say(f"{folder.name}: {done}")
         return folder
 
     def second(self, first: Path, masks: int, choice: str, overrides: Sequence[str] = ()) -> Path:
@@ -105,15 +100,16 @@ class Lab:
         changed = hashlib.sha256(json.dumps(sorted(overrides)).encode()).hexdigest()
         suffix = f"-{changed[:8]}" if overrides else ""
         folder = first.parent / f"{first.name}-{choice}-{masks}{suffix}"
-        if not (folder / cards.FILE).exists():
-            from forgesight.training.lae.run import finetune
-            from forgesight.training.run import CHECKPOINTS
+        from forgesight.training.lae.run import finetune
 
-            shutil.rmtree(folder, ignore_errors=True)
-            every = (*overrides, f"ask.choice={choice}")
+        every = (*overrides, f"ask.choice={choice}")
+
+        def anew(resume: bool) -> None:
+            if resume:  # stage 2 is minutes, and does not go on from an epoch
+                shutil.rmtree(folder)
             finetune(first, folder, oracle=masks, overrides=every, progress=self.progress)
-            shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
-            self.say(f"{folder.name}: stage 2 trained with {masks} masks")
+
+        self.say(f"{folder.name}: {runs.trained(folder, anew)}")
         return folder
 
     def scores(self, folder: Path, task: Task) -> pl.DataFrame:
@@ -180,14 +176,12 @@ def experiments(
         pl.col(pl.Float64).fill_nan(None)
     )
     out.mkdir(parents=True, exist_ok=True)
-    table.write_parquet(out / f".{TABLE}.part")
-    os.replace(out / f".{TABLE}.part", out / TABLE)
-    records.write_text(out / CSV, table.write_csv(float_precision=6))
+    write_table(table, out / TABLE)
     if page_file is not None:
         from forgesight.study import lae_page
 
         lae_page.write(page_file, table, settings.task, settings.title, settings.discussion, lab.manifest, command)
-    return out / CSV
+    return (out / TABLE).with_suffix(".csv")
 
 
 def _baselines(
@@ -205,7 +199,7 @@ def _baselines(
         common=settings.baselines_common,
         detector=settings.baselines,
     )
-    carry_out(whole, recipe, out / "baselines" / task.name, progress=progress, say=say)
+    compare(recipe, out / "baselines" / task.name, settings=whole, progress=progress, say=say)
     table = pl.read_parquet((out / "baselines" / task.name / standings.TABLE).read_bytes())
     return table.with_columns(task=pl.lit(task.name), kind=pl.lit("table 3"), masks=pl.lit(0))
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from forgesight import records
 from forgesight.data import manifest as manifests
 from forgesight.metrics.intervals import DRAWS
-from forgesight.study.page import number
+from forgesight.study.page import number, row
 from forgesight.study.standings import SEEN, UNSEEN
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ def _table_3(table: pl.DataFrame, task: Task) -> str:
     for label in own["detector"].unique(maintain_order=True):
         numbers = own.filter(pl.col("detector") == label)
         first = numbers.row(0, named=True)
-        cells = [number(_row(numbers, kind, "accuracy"), spread=True) for kind in (SEEN, UNSEEN)]
-        cells += [number(_row(numbers, kind, "auc")) for kind in (SEEN, UNSEEN)]
+        cells = [number(row(numbers, label, kind, "accuracy"), spread=True) for kind in (SEEN, UNSEEN)]
+        cells += [number(row(numbers, label, kind, "auc")) for kind in (SEEN, UNSEEN)]
         rows.append((label, str(first["masks"] or "-"), str(first["seeds"]), *cells))
     return f"## Table 3, {task.name}\n\n{records.table((*head, 'AUC seen', 'AUC unseen'), rows)}"
 
@@ -73,7 +73,7 @@ def _claim(table: pl.DataFrame, task: Task) -> str:
     rows = []
     for label in own["detector"].unique(maintain_order=True):
         numbers = own.filter(pl.col("detector") == label)
-        cells = [number(_row(numbers, kind, metric)) for metric in _CLAIM for kind in (SEEN, UNSEEN)]
+        cells = [number(row(numbers, label, kind, metric)) for metric in _CLAIM for kind in (SEEN, UNSEEN)]
         if any(cell != "-" for cell in cells):
             rows.append((label, *cells))
     if not rows:
@@ -91,8 +91,8 @@ def _others(table: pl.DataFrame, kind: str, title: str) -> str:
     rows = []
     for label in own["detector"].unique(maintain_order=True):
         numbers = own.filter(pl.col("detector") == label)
-        cells = [number(_row(numbers, part, "accuracy"), spread=True) for part in (SEEN, UNSEEN)]
-        cells += [number(_row(numbers, part, "mass_inside")) for part in (SEEN, UNSEEN)]
+        cells = [number(row(numbers, label, part, "accuracy"), spread=True) for part in (SEEN, UNSEEN)]
+        cells += [number(row(numbers, label, part, "mass_inside")) for part in (SEEN, UNSEEN)]
         rows.append((label, *cells))
     if not rows:
         return ""
@@ -114,7 +114,7 @@ def _figure_5(table: pl.DataFrame, file: Path) -> str:
     rows = []
     for count in random["masks"].unique().sort():
         cells = [
-            number(_row(part.filter(pl.col("masks") == count), UNSEEN, "accuracy"), spread=True)
+            number(row(part, part.filter(pl.col("masks") == count)["detector"][0], UNSEEN, "accuracy"), spread=True)
             for part in curves.values()
         ]
         rows.append((str(count), *cells))
@@ -138,8 +138,3 @@ def _draw(curves: dict[str, pl.DataFrame], file: Path, task: str) -> None:
     axes.legend(frameon=False)
     figure.savefig(file, dpi=110, bbox_inches="tight", metadata={"Software": None})
     pyplot.close(figure)
-
-
-def _row(table: pl.DataFrame, kind: str, metric: str) -> dict[str, Any]:
-    found = table.filter((pl.col("slice") == kind) & (pl.col("metric") == metric))
-    return found.row(0, named=True) if found.height else {}

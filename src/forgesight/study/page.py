@@ -16,6 +16,7 @@ import polars as pl
 from forgesight import records
 from forgesight.data import manifest as manifests
 from forgesight.detectors import cards
+from forgesight.evaluation import bars
 from forgesight.metrics.intervals import DRAWS
 from forgesight.study.standings import FALL, SEEN, UNSEEN
 from forgesight.types import Card
@@ -249,13 +250,9 @@ def row(table: pl.DataFrame, detector: str, kind: str, metric: str) -> dict[str,
 
 def number(of: Mapping[str, Any], *, spread: bool = False, bare: bool = False) -> str:
     """``0.950 (0.931-0.964) [0.945-0.955]``; what does not exist is left out, or a dash."""
-    if not of or of["value"] is None:
-        return "-"
-    shown = f"{of['value']:.3f}"
-    if bare:
-        return shown
-    if of["low"] is not None:
-        shown += f" ({of['low']:.3f}-{of['high']:.3f})"
-    if spread and of["seeds"] > 1:
+    if bare and of and of["value"] is not None:
+        return f"{of['value']:.3f}"
+    shown = bars.number(of)
+    if spread and of and of["seeds"] > 1 and of["value"] is not None:
         shown += f" [{of['lowest']:.3f}-{of['highest']:.3f}]"
     return shown

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Sequence
+import shutil
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +14,7 @@ from forgesight.data import manifest as manifests
 from forgesight.detectors import cards, zoo
 from forgesight.evaluation.crops import Cut, cuts
 from forgesight.study.code import code_digest
-from forgesight.training.recipe import VERSION, TrainRecipe
+from forgesight.training.recipe import CHECKPOINTS, VERSION, TrainRecipe
 from forgesight.types import CropProfile, RecipeError, Sample
 
 
@@ -51,6 +52,22 @@ def data_digest(manifest: Path, methods: Sequence[str]) -> str:
             known = (sample.label, sample.method, sample.dataset, sample.identities, sample.split, points)
             found.update(f"{known} {contents}\n".encode())
     return found.hexdigest()
+
+
+def trained(folder: Path, train: Callable[[bool], object]) -> str:
+    """See that a run is finished: by ``train(resume)``, if it is not; and say what had to be done.
+
+    What was stopped before its first epoch was over begins anew; of a finished run only the weights are kept.
+    """
+    if (folder / cards.FILE).exists():
+        return "trained before"
+    checkpoints = folder / CHECKPOINTS
+    resume = (checkpoints / "last.ckpt").exists()
+    if not resume and folder.exists():
+        shutil.rmtree(folder)
+    train(resume)
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    return "trained to its end" if resume else "trained"
 
 
 class KeptCuts:

@@ -6,7 +6,6 @@ seeds, and ``lowest`` and ``highest`` are those of the single seeds. No photogra
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,13 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from forgesight import records
+from forgesight.evaluation.table import write_table
 from forgesight.forge.lab import METHODS
 from forgesight.metrics.detection import Numbers, Weighted, auc_weighted
 from forgesight.metrics.intervals import bootstrap, bootstrap_mean
 from forgesight.types import ManifestError
 
-TABLE, CSV = "standings.parquet", "standings.csv"
+TABLE = "standings.parquet"
 SEEN, UNSEEN, FALL = "seen", "unseen", "fall"
 SCHEMA: Mapping[str, Any] = {
     "detector": pl.String,
@@ -68,9 +67,7 @@ def write(out: Path, runs: Sequence[tuple[str, int, Path]], seen: Sequence[str])
     rows = [row for detector, tables in by_detector.items() for row in standing(detector, tables, seen)]
     table = pl.DataFrame(rows, SCHEMA).with_columns(pl.col(pl.Float64).fill_nan(None))
     out.mkdir(parents=True, exist_ok=True)
-    table.write_parquet(out / f".{TABLE}.part")
-    os.replace(out / f".{TABLE}.part", out / TABLE)
-    records.write_text(out / CSV, table.write_csv(float_precision=6))
+    write_table(table, out / TABLE)
     return table
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from rich.progress import track
 from forgesight.forge.forgery import Portrait
 from forgesight.media import faces, image
 from forgesight.processes import ordered
+from forgesight.records import cache
 from forgesight.types import ForgesightError, Image, MediaError, Points, Sample
 
 _REACH = 1.0  # half of the window's side, in sides of the face
@@ -153,11 +153,10 @@ def _one(work: tuple[int, Sample, int]) -> Result:
 
 
 def _folder(samples: Sequence[Sample], side_px: int) -> Path:
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "forgesight"
     key = hashlib.sha256(json.dumps([2, side_px]).encode())
     for sample in samples:
         stat = sample.path.stat() if sample.path.exists() else None
         key.update(
             f"{sample.path.resolve()}|{stat and stat.st_size}|{stat and stat.st_mtime_ns}|{sample.region}\n".encode()
         )
-    return home / f"faces-{key.hexdigest()[:16]}"
+    return cache() / f"faces-{key.hexdigest()[:16]}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -10,6 +12,28 @@ from torch.nn import functional as F
 def classification(logits: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy of (N, 2) logits with labels (N,), 1 = fake."""
     return F.cross_entropy(logits, labels)
+
+
+def activation(activity: Tensor, labels: Tensor) -> Tensor:
+    """Mean of |a_real - (1 - y)| + |a_fake - y|, y = 1 for fake; ``activity`` (N, 2) is that of the two halves."""
+    fake = labels.to(activity.dtype)
+    return ((activity[:, 0] - (1 - fake)).abs() + (activity[:, 1] - fake).abs()).mean()
+
+
+def apart(made: Tensor, wanted: Tensor, distance: Literal["absolute", "squared"]) -> Tensor:
+    """Mean absolute or mean squared difference."""
+    gap = made - wanted
+    return gap.square().mean() if distance == "squared" else gap.abs().mean()
+
+
+def discriminated(real: Tensor, made: Tensor) -> Tensor:
+    """A discriminator's cross-entropy from logits: -[E log D(real) + E log(1 - D(made))]."""
+    return F.softplus(-real.float()).mean() + F.softplus(made.float()).mean()
+
+
+def fooled(logits: Tensor) -> Tensor:
+    """The other side of it, -log D(made), which does not fade where the discriminator is sure."""
+    return F.softplus(-logits.float()).mean()
 
 
 def region(plane: Tensor, target: Tensor, known: Tensor) -> Tensor:

@@ -96,11 +96,9 @@ def halves(graph: Graph, crops: Tensor, truth: Truth, section: LossSection) -> T
     net, x = graph.net, graph.normalised(crops)
     latent = net.encode(x)
     activity = net.activity(latent)
-    fake = truth.labels.to(activity.dtype)
-    verdict = ((activity[:, 1] - fake).abs() + (activity[:, 0] - (1 - fake)).abs()).mean()
+    verdict = losses.activation(activity, truth.labels)
     made = net.decode(net.select(latent, truth.labels == 1))
-    gap = made.picture - net.prepared(x)
-    restored = gap.square().mean() if section.reconstruction == "squared" else gap.abs().mean()
+    restored = losses.apart(made.picture, net.prepared(x), section.reconstruction)
     total = verdict + section.reconstruction_weight * restored
     region = verdict.new_zeros(())
     if made.segments is not None:

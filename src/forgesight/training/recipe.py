@@ -8,6 +8,7 @@ from pydantic import Field
 
 from forgesight.config import Recipe
 
+CHECKPOINTS = "checkpoints"  # the folder of a run that holds them
 VERSION = 1
 """Raise it when the same recipe over the same photographs would give other weights; comparisons then train anew."""
 

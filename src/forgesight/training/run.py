@@ -32,11 +32,10 @@ from forgesight.training import beginning, solvers
 from forgesight.training.batches import Draws, FixedDraws, Pairs
 from forgesight.training.cache import gather
 from forgesight.training.calibrate import calibrate
+from forgesight.training.recipe import CHECKPOINTS as CHECKPOINTS
 from forgesight.training.recipe import TrainerSection, TrainRecipe
 from forgesight.training.supervised import Supervised
 from forgesight.types import Card, CropProfile, ForgesightError, RecipeError, Sample
-
-CHECKPOINTS = "checkpoints"
 
 
 def train(

@@ -55,12 +55,7 @@ class Supervised(lightning.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """AUC over the validation pairs of all processes."""
-        scores, labels = (
-            torch.as_tensor(self.all_gather(torch.cat(part))).flatten().cpu() for part in zip(*self.seen, strict=True)
-        )
-        self.seen.clear()
-        value = auc(np.asarray(scores), np.asarray(labels))
-        self.log("val_auc", float(value), prog_bar=True, sync_dist=True)
+        log_auc(self, self.seen)
 
     def on_train_epoch_start(self) -> None:
         """Hold everything but the last layer still while ``head_epochs`` last."""
@@ -110,3 +105,12 @@ class Supervised(lightning.LightningModule):
         regions = batch["regions"].flatten(0, 1)[:, None].float() / 255
         truth = Truth(batch["labels"].flatten(), regions, batch["known"].flatten())
         return self.objective(self.graph, crops, truth, self.loss)
+
+
+def log_auc(module: lightning.LightningModule, seen: list[tuple[Tensor, Tensor]]) -> None:
+    """Log ``val_auc`` over the (scores, labels) that all processes have seen, and forget them."""
+    scores, labels = (
+        torch.as_tensor(module.all_gather(torch.cat(part))).flatten().cpu() for part in zip(*seen, strict=True)
+    )
+    seen.clear()
+    module.log("val_auc", float(auc(np.asarray(scores), np.asarray(labels))), prog_bar=True, sync_dist=True)

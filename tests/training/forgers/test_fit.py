@@ -14,10 +14,11 @@ from forgesight.forge.forgery import Portrait
 from forgesight.forge.lab import METHODS
 from forgesight.forge.making import forge_one
 from forgesight.media import faces
-from forgesight.training.forgers.adversarial import difference, hinge, logistic, sceptical, steepness, window
+from forgesight.training.forgers.adversarial import difference, hinge, steepness, window
 from forgesight.training.forgers.fit import fit, mirrored
 from forgesight.training.forgers.generator import Critic, Generator
 from forgesight.training.forgers.tasks import TASKS, Face, components, groups
+from forgesight.training.losses import discriminated, fooled
 from forgesight.types import CropProfile, ForgeError, RecipeError
 from tests.fakes import astronaut
 
@@ -79,8 +80,8 @@ def test_the_generator_keeps_size_and_range(up: str, skip: bool) -> None:
 
 def test_logistic_and_steepness_by_hand() -> None:
     real, forged = torch.tensor([0.0, np.log(3)]), torch.tensor([-np.log(3)])
-    assert float(logistic(real, forged)) == pytest.approx((np.log(2) + np.log(4 / 3)) / 2 + np.log(4 / 3))
-    assert float(sceptical(forged)) == pytest.approx(np.log(4))
+    assert float(discriminated(real, forged)) == pytest.approx((np.log(2) + np.log(4 / 3)) / 2 + np.log(4 / 3))
+    assert float(fooled(forged)) == pytest.approx(np.log(4))
     critic = Critic(width=4, spectral=False)
     critic.layers = _Slope()
     assert float(steepness(critic, torch.rand(2, 3, 4, 4))) == pytest.approx(48 * (2 * 3) ** 2 / 48**2 / 2)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from forgesight.detectors.nets.lae import Encoded, Lae
+from forgesight.training import losses as shared
 from forgesight.training.lae import losses
 from forgesight.training.lae.critics import Comparator, Discriminator
 from forgesight.types import RecipeError
@@ -66,19 +67,19 @@ def test_equation_3_activities_and_the_score() -> None:
 
 def test_equation_4_latent_loss() -> None:
     activity = torch.tensor([[0.75, 0.5], [0.5, 0.25]])  # a true one, then a fake one
-    assert float(losses.latent(activity, torch.tensor([0, 1]))) == pytest.approx((0.25 + 0.5 + 0.5 + 0.75) / 2)
+    assert float(shared.activation(activity, torch.tensor([0, 1]))) == pytest.approx((0.25 + 0.5 + 0.5 + 0.75) / 2)
 
 
 def test_equation_5_distances_and_the_adversarial_term() -> None:
     made, wanted = torch.tensor([0.0, 1.0]), torch.tensor([0.5, -1.0])
-    assert float(losses.apart(made, wanted, "absolute")) == pytest.approx(1.25)
-    assert float(losses.apart(made, wanted, "squared")) == pytest.approx((0.25 + 4) / 2)
-    assert float(losses.fooled(torch.tensor([math.log(3.0)]))) == pytest.approx(math.log(4 / 3))  # D = 3/4
+    assert float(shared.apart(made, wanted, "absolute")) == pytest.approx(1.25)
+    assert float(shared.apart(made, wanted, "squared")) == pytest.approx((0.25 + 4) / 2)
+    assert float(shared.fooled(torch.tensor([math.log(3.0)]))) == pytest.approx(math.log(4 / 3))  # D = 3/4
 
 
 def test_equation_6_discriminator() -> None:
     real, made = torch.tensor([math.log(3.0)]), torch.tensor([-math.log(4.0)])  # D = 3/4 and 1/5
-    assert float(losses.discriminated(real, made)) == pytest.approx(math.log(4 / 3) + math.log(5 / 4))
+    assert float(shared.discriminated(real, made)) == pytest.approx(math.log(4 / 3) + math.log(5 / 4))
 
 
 def test_equations_7_and_8_attention() -> None:

@@ -10,12 +10,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from forgesight.detectors.architectures import IMAGENET_MEAN, IMAGENET_STD
 from forgesight.detectors.nets.halves import Decoded, Halves
 from forgesight.detectors.output import NetOutput
 
 CHANNELS = 512
 _SHOWN = 1e-4  # a shown map is cut off this far from 0 and 1
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Encoded(NamedTuple):
@@ -69,7 +69,9 @@ class Lae(Halves):
 
     def prepared(self, x: Tensor) -> Tensor:
         """The picture in [-1, 1], which the decoder is to give back."""
-        mean, std = (torch.tensor(of, dtype=x.dtype, device=x.device).view(1, 3, 1, 1) for of in (_MEAN, _STD))
+        mean, std = (
+            torch.tensor(of, dtype=x.dtype, device=x.device).view(1, 3, 1, 1) for of in (IMAGENET_MEAN, IMAGENET_STD)
+        )
         return (x * std + mean) * 2 - 1
 
     def encode(self, x: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from forgesight.training.forgers.generator import Critic, Generator
 from forgesight.training.forgers.recipe import OptimSection
+from forgesight.training.losses import discriminated, fooled
 
 Batch = dict[str, Tensor]
 PENALISED = 8  # the critic's gradient is held down at every eighth step, eightfold
@@ -27,7 +28,8 @@ class Adversarial(lightning.LightningModule):
         width, spectral = optim.critic_width, not optim.penalty
         self.critic = Critic(width=width, spectral=spectral) if optim.adversarial else None
         self.near = Critic(width=width, depth=3, spectral=spectral) if optim.adversarial and local else None
-        self.judge, self.fool = (logistic, sceptical) if optim.penalty else (hinge, plain)
+        self.judge = discriminated if optim.penalty else hinge
+        self.fool = fooled if optim.penalty else plain
 
     def training_step(self, batch: Batch, batch_index: int) -> None:
         """One step of the critics, then one of the generator."""
@@ -133,16 +135,6 @@ def hinge(real: Tensor, forged: Tensor) -> Tensor:
 def plain(forged: Tensor) -> Tensor:
     """The generator's side of the hinge loss."""
     return -forged.mean()
-
-
-def logistic(real: Tensor, forged: Tensor) -> Tensor:
-    """The critic's logistic loss: cross-entropy of the patches."""
-    return F.softplus(-real.float()).mean() + F.softplus(forged.float()).mean()
-
-
-def sceptical(forged: Tensor) -> Tensor:
-    """The generator's side of the logistic loss, which does not fade where the critic is sure."""
-    return F.softplus(-forged.float()).mean()
 
 
 def steepness(critic: Critic, real: Tensor) -> Tensor:

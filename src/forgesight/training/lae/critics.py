@@ -10,10 +10,10 @@ import torchvision
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from forgesight.detectors.architectures import IMAGENET_MEAN, IMAGENET_STD
 from forgesight.types import RecipeError
 
 LAYERS = 23  # of VGG-16's: up to the activation behind the tenth convolution, 512 x 28 x 28 for 224 px
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Discriminator(nn.Module):
@@ -50,8 +50,8 @@ class Comparator(nn.Module):
         super().__init__()
         self.size_px = size_px
         self.layers = _vgg(weights).eval().requires_grad_(False)
-        self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(_STD).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Features (N, 512, h, w)."""

@@ -1,4 +1,7 @@
-"""The equations of LAE that are minimised, each a function of tensors and nothing else.
+"""The equations of LAE that only LAE has, each a function of tensors and nothing else.
+
+Eq. 4 is ``training.losses.activation``, the pixel and perceptual terms of eq. 5 are ``apart``, its adversarial term is
+``fooled``, eq. 6 is ``discriminated``.
 
 Labels are the house's: 1 = fake; the paper writes 1 for true. Sums over a batch are means here, so that no weight
 depends on the batch's size, and the attention loss is a mean over pixels, so that none depends on the picture's.
@@ -6,33 +9,9 @@ depends on the batch's size, and the attention loss is a mean over pixels, so th
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-
-
-def latent(activity: Tensor, labels: Tensor) -> Tensor:
-    """Eq. 4: |a_T - l| + |a_F - (1 - l)| with l = 1 for true; ``activity`` (N, 2) is a_T, a_F."""
-    fake = labels.to(activity.dtype)
-    return ((activity[:, 0] - (1 - fake)).abs() + (activity[:, 1] - fake).abs()).mean()
-
-
-def apart(made: Tensor, wanted: Tensor, distance: Literal["absolute", "squared"]) -> Tensor:
-    """The pixel and the perceptual term of eq. 5: formula squared, text absolute."""
-    gap = made - wanted
-    return gap.square().mean() if distance == "squared" else gap.abs().mean()
-
-
-def fooled(logits: Tensor) -> Tensor:
-    """The adversarial term of eq. 5, -log D(made), from the discriminator's logits of what was made."""
-    return F.softplus(-logits.float()).mean()
-
-
-def discriminated(real: Tensor, made: Tensor) -> Tensor:
-    """Eq. 6 from logits: -[E log D(x) + E log(1 - D(made))]."""
-    return F.softplus(-real.float()).mean() + F.softplus(made.float()).mean()
 
 
 def attention(plane: Tensor, masks: Tensor) -> Tensor:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import lightning
-import numpy as np
 import torch
 from torch import Tensor
 
 from forgesight.detectors.graph import Graph
 from forgesight.detectors.nets.lae import Lae
-from forgesight.metrics.detection import auc
+from forgesight.training import losses as shared
 from forgesight.training.lae import losses
 from forgesight.training.lae.critics import Comparator, Discriminator
 from forgesight.training.lae.recipe import AttendSection, LaeRecipe
+from forgesight.training.supervised import log_auc
 from forgesight.types import RecipeError
 
 Batch = dict[str, Tensor]
@@ -36,15 +36,11 @@ class Stage(lightning.LightningModule):
         latent = self.net.look(self.graph.normalised(crops)).latent
         activity = self.net.activity(latent)
         self.seen.append(((activity[:, 1] - activity[:, 0]).float(), labels))
-        return losses.latent(activity, labels), latent
+        return shared.activation(activity, labels), latent
 
     def on_validation_epoch_end(self) -> None:
         """AUC over the validation pairs of all processes."""
-        scores, labels = (
-            torch.as_tensor(self.all_gather(torch.cat(part))).flatten().cpu() for part in zip(*self.seen, strict=True)
-        )
-        self.seen.clear()
-        self.log("val_auc", float(auc(np.asarray(scores), np.asarray(labels))), prog_bar=True, sync_dist=True)
+        log_auc(self, self.seen)
 
 
 class Reconstructing(Stage):
@@ -72,13 +68,13 @@ class Reconstructing(Stage):
         made = self.net.restore(latent)
         optimizers: Any = self.optimizers()
         if self.discriminator is not None:
-            found = losses.discriminated(self.discriminator(clean), self.discriminator(made.detach()))
+            found = shared.discriminated(self.discriminator(clean), self.discriminator(made.detach()))
             self._step(optimizers[1], found)
             self.log("train_discriminator", found.detach(), on_step=False, on_epoch=True)
-        verdict = losses.latent(self.net.activity(latent), labels)
+        verdict = shared.activation(self.net.activity(latent), labels)
         restored = self._restored(made, clean)
         if self.discriminator is not None:
-            restored = restored + self.section.beta_adversarial * losses.fooled(self.discriminator(made))
+            restored = restored + self.section.beta_adversarial * shared.fooled(self.discriminator(made))
         total = self.section.alpha_rec * restored + self.section.alpha_latent * verdict
         self._step(optimizers[0] if isinstance(optimizers, list) else optimizers, total)
         self.log("train_latent", verdict.detach(), on_step=False, on_epoch=True, prog_bar=True)
@@ -103,12 +99,12 @@ class Reconstructing(Stage):
 
     def _restored(self, made: Tensor, clean: Tensor) -> Tensor:
         section = self.section
-        total = section.beta_pixel * losses.apart(made, clean, section.distance)
+        total = section.beta_pixel * shared.apart(made, clean, section.distance)
         comparator = self.held[0]
         if comparator is not None:
             with torch.no_grad():
                 wanted = comparator(clean)
-            total = total + section.beta_perceptual * losses.apart(comparator(made), wanted, section.distance)
+            total = total + section.beta_perceptual * shared.apart(comparator(made), wanted, section.distance)
         return total
 
     def _step(self, optimizer: Any, loss: Tensor) -> None:
@@ -136,7 +132,7 @@ class Attending(Stage):
         count = len(crops)
         together = losses.noisy(torch.cat([crops, batch["asked"]]), self.noise)
         encoded = self.net.look(self.graph.normalised(together))
-        verdict = losses.latent(self.net.activity(encoded.latent[:count]), labels)
+        verdict = shared.activation(self.net.activity(encoded.latent[:count]), labels)
         plane, masks = self.net.attention(encoded), batch["masks"].float()[:, None] / 255
         chosen = torch.arange(len(plane), device=plane.device) >= count
         if self.section.real_is_empty:
