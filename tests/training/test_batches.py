@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +46,27 @@ def test_outside_the_region_real_and_forged_are_alike(recipe: Path, method: str)
     gap = (item["crops"][0].float() - item["crops"][1].float()).abs().mean(0)
     assert gap[~grown].mean() < 0.5
     assert gap[region > 127].mean() > 0.5
+
+
+def test_paired_a_listed_fake_stands_beside_the_photograph_it_was_made_from(recipe: Path, toy_data: Path) -> None:
+    listed = manifest.read(toy_data / "manifest.parquet")
+    fakes = []
+    for number, of in enumerate([0, 1, 2, 3, 0]):
+        path = shutil.copy(listed[of].path, recipe.parent / f"fake{number}.png")
+        people = (listed[of].identities[0] if number < 4 else "somebody else", "donor")
+        fakes.append(replace(listed[of], path=Path(path), label=1, method="copy", identities=people))
+    manifest.write([*listed, *fakes], recipe.parent / "listed.parquet")
+    given = (f"data.path={json.dumps(str(recipe.parent / 'listed.parquet'))}", "forge.methods={}")
+    forgeless = recipe.read_text().replace("{ selfblend = 0.5, faceswap = 0.25, inpaint-diffusion = 0.25 }", "{}")
+    recipe.write_text(forgeless)
+    apart, together = (_pairs(recipe, *given, f"data.paired={share}", train=False) for share in (0, 1))
+    assert [together.original(int(fake), -1) for fake in together.own] == [0, 1, 2, 3, -1]
+
+    def alike(pairs: Pairs) -> int:
+        return sum(torch.equal(*pairs[Draw(seed % 4, seed, 0)]["crops"]) for seed in range(20))
+
+    assert alike(apart) < 12
+    assert alike(together) > 12, "all but those of the fake whose original is not there"
 
 
 def test_a_draw_decides_everything(recipe: Path) -> None:

@@ -83,34 +83,54 @@ def evaluate(
         ForgesightError: a worker process died.
     """
     left_out = left_out or {}
+    options: dict[str, Any] = {"split": split, "workers": workers, "progress": progress, "cutter": cutter}
+    options["about"] = {"command": list(command), "seed": seed, "draws": DRAWS}
     # Everything that can be wrong is found before the first photograph is read.
     samples = _chosen(manifest, split, methods)
     _check_present(trained_on or (), samples, manifest, split)
-    others = {method: (_load(name), _chosen(manifest, split, [method])) for method, name in left_out.items()}
-    table = _evaluate(manifest, _load(detector), samples, out, split, seed, workers, progress, command, cutter)
-    folders = {}
-    for method, (other, chosen) in others.items():
-        folders[method] = out / "left-out" / method
-        _evaluate(manifest, other, chosen, folders[method], split, seed, workers, progress, command, cutter)
+    judged = [(out, _load(detector), samples)]
+    folders = {method: out / "left-out" / method for method in left_out}
+    judged += [(folders[m], _load(name), _chosen(manifest, split, [m])) for m, name in left_out.items()]
+    for folder, loaded, chosen in judged:
+        found = _score(manifest, loaded, chosen, folder, **options)
+        write_table(tidy(found, loaded.card.calibration, seed=seed), folder / TABLE)
     if page is not None:
         pages.write(page, out, left_out=folders, trained_on=trained_on)
     if readme is not None:
         pages.insert(readme, out, left_out=folders)
-    return table
+    return out / TABLE
 
 
-def _evaluate(
+def score(
+    manifest: Path,
+    detector: str | Path | Detector,
+    out: Path,
+    *,
+    split: str = "test",
+    workers: int | None = None,
+    progress: bool = True,
+    methods: Sequence[str] | None = None,
+    cutter: Cutter = cuts,
+) -> Path:
+    """As ``evaluate``, without the table: for those who make one table of many detectors. Returns the scores' path."""
+    samples = _chosen(manifest, split, methods)
+    loaded = _load(detector)
+    _score(manifest, loaded, samples, out, split=split, workers=workers, progress=progress, cutter=cutter, about={})
+    return out / scoring.FILE
+
+
+def _score(
     manifest: Path,
     detector: Detector,
     samples: Sequence[Sample],
     out: Path,
+    *,
     split: str,
-    seed: int,
     workers: int | None,
     progress: bool,
-    command: Sequence[str],
     cutter: Cutter,
-) -> Path:
+    about: Mapping[str, Any],
+) -> pl.DataFrame:
     digest = manifests.digest(manifest)
     out.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
@@ -124,22 +144,18 @@ def _evaluate(
         finally:
             store.flush()
     found = store.finish(samples)
-    table = tidy(found, detector.card.calibration, seed=seed)
-    write_table(table, out / TABLE)
     record = {
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": list(command),
+        **about,
         "detector": asdict(detector.card),
         "manifest": {"path": str(manifest), "sha256": digest, "split": split},
-        "seed": seed,
-        "draws": DRAWS,
         "scored_now": len(missing),
         "seconds": round(time.monotonic() - began, 1),
         "counts": _counts(found),
         "environment": records.environment(),
     }
     records.write_text(out / RECORD, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
-    return out / TABLE
+    return found
 
 
 def _chosen(manifest: Path, split: str, methods: Sequence[str] | None) -> list[Sample]:

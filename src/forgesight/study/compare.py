@@ -20,7 +20,7 @@ from forgesight.config import Recipe
 from forgesight.data import manifest as manifests
 from forgesight.data import splits
 from forgesight.detectors import cards
-from forgesight.evaluation.run import RECORD, evaluate
+from forgesight.evaluation.run import RECORD, score
 from forgesight.study import model_cards, page, runs, standings
 from forgesight.training.recipe import TrainRecipe
 from forgesight.types import ForgesightError, RecipeError
@@ -110,7 +110,7 @@ def compare(
             continue
         try:
             what = _trained(run, progress=progress)
-            evaluate(
+            score(
                 Path(settings.manifest),
                 run.folder,
                 run.scores,

@@ -19,7 +19,7 @@ from pydantic import Field
 from forgesight import config
 from forgesight.config import Recipe
 from forgesight.data import manifest as manifests
-from forgesight.evaluation.run import evaluate
+from forgesight.evaluation.run import score
 from forgesight.evaluation.table import write_table
 from forgesight.study import runs, standings
 from forgesight.study.compare import CompareRecipe, Contestant, compare
@@ -116,8 +116,8 @@ class Lab:
         """The judgement of a run on its task's two methods."""
         out = self.out / "scores" / folder.name
         wanted = [task.seen, task.unseen]
-        evaluate(self.manifest, folder, out, methods=wanted, progress=self.progress, cutter=self.kept)
-        return pl.read_parquet((out / "scores.parquet").read_bytes())
+        file = score(self.manifest, folder, out, methods=wanted, progress=self.progress, cutter=self.kept)
+        return pl.read_parquet(file.read_bytes())
 
     def rows(self) -> Iterator[Row]:
         """Every model, trained."""

@@ -81,6 +81,9 @@ class Pairs(Dataset[dict[str, Tensor]]):
         self.sources = [samples[i].dataset for i in faces_.sample]
         self.own = np.flatnonzero(self.labels == 1)
         self.real = np.flatnonzero(self.labels == 0)
+        self.people: dict[tuple[str, str], list[int]] = {}
+        for i in self.real:
+            self.people.setdefault(self._person(int(i)), []).append(int(i))
         self.methods = sorted(recipe.forge.methods)
         unknown = [name for name in self.methods if name not in METHODS]
         if unknown:
@@ -152,13 +155,30 @@ class Pairs(Dataset[dict[str, Tensor]]):
         return [(real, empty, True), (Portrait(forgery.image, target.landmarks), forgery.region.astype(np.uint8), True)]
 
     def _listed(self, index: int, rng: np.random.Generator) -> list[Any]:
-        real = self.faces.portrait(index)
         other = int(rng.choice(self.own))
+        if self.recipe.data.paired and rng.random() < self.recipe.data.paired:
+            index = self.original(other, index)
+        real = self.faces.portrait(index)
         fake, region = self.faces.portrait(other), self.faces.region(other)
         return [
             (real, np.zeros(real.image.shape[:2], np.uint8), True),
             (fake, np.zeros(fake.image.shape[:2], np.uint8) if region is None else region, region is not None),
         ]
+
+    def original(self, fake: int, otherwise: int) -> int:
+        """The real face of a fake's first person, in its data set, whose landmarks lie nearest to the fake's.
+
+        That is the photograph it was made from, where it is there; ``otherwise`` if there is none of that person.
+        """
+        alike = self.people.get(self._person(fake), [])
+        if not alike:
+            return otherwise
+        distance = np.abs(self.faces.landmarks[alike] - self.faces.landmarks[fake]).sum((1, 2))
+        return alike[int(distance.argmin())]
+
+    def _person(self, index: int) -> tuple[str, str]:
+        sample = self.samples[self.faces.sample[index]]
+        return sample.dataset, sample.identities[0] if sample.identities else str(sample.video)
 
     def _donors(self, source: str) -> NDArray[np.int64]:
         """Faces of a source whose terms allow swaps; an unknown source is the user's own, who answers for it."""
