@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -18,6 +19,7 @@ from forgesight.training.augment import apply, pipeline
 from forgesight.training.batches import Draw, Draws, FixedDraws, Pairs
 from forgesight.training.cache import gather
 from forgesight.training.recipe import AugmentSection, TrainRecipe
+from forgesight.training.run import loaders_of
 from forgesight.types import CropProfile, ForgesightError
 
 PROFILE = CropProfile(size_px=64, margin=0.3)
@@ -98,6 +100,17 @@ def test_small_sources_are_drawn_more_than_their_share() -> None:
     fair = [d.index for d in Draws(sources, 1.0, 4000, seed=1)]
     assert np.mean(np.array(even) >= 900) == pytest.approx(0.5, abs=0.05)
     assert np.mean(np.array(fair) >= 900) == pytest.approx(0.1, abs=0.03)
+
+
+def test_a_worker_starts_though_opencv_has_threads(recipe: Path) -> None:
+    """Forked with them, it would wait for ever: `compare` cuts photographs between two trainings."""
+    cv2.setNumThreads(2)
+    cv2.GaussianBlur(np.zeros((2000, 2000, 3), np.uint8), (31, 31), 5)
+    pairs = _pairs(recipe, "data.workers=1", "optim.batch_pairs=1", "data.validation_pairs=1")
+    training, validation = loaders_of(pairs.recipe, pairs, pairs)
+    for loader in (training, validation):
+        loader.timeout = 60
+        assert next(iter(loader))["crops"].shape == (1, 2, 3, 64, 64)
 
 
 def test_every_epoch_draws_anew_and_every_run_alike() -> None:

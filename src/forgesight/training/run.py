@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import cv2
 import lightning
 import numpy as np
 import torch
@@ -198,21 +199,26 @@ def loaders_of(
     """What hands out batches of pairs: drawn anew each epoch to train on, the same each epoch to validate on."""
     sources_ = [train_set.sources[i] for i in train_set.real]
     draws = Draws(sources_, settings.data.source_power, settings.data.pairs_per_epoch, settings.seed)
-    workers = settings.data.workers
-    options: dict[str, Any] = {"batch_size": settings.optim.batch_pairs, "num_workers": workers}
-    if workers:
-        options |= {"persistent_workers": True, "prefetch_factor": 4, "worker_init_fn": one_thread}
+    options = {"batch_size": settings.optim.batch_pairs, **forked(settings.data.workers)}
     training = DataLoader(train_set, sampler=draws, drop_last=True, **options)
     fixed = FixedDraws(settings.data.validation_pairs, len(validation_set), settings.seed)
     return training, DataLoader(validation_set, sampler=fixed, **options)
 
 
-def one_thread(_: int) -> None:
-    """Keep a worker of a data loader to one core."""
-    import cv2
+def forked(workers: int) -> dict[str, Any]:
+    """Options of a data loader with so many workers, each kept to one core.
 
-    torch.set_num_threads(1)
+    OpenCV ends its own threads here, before the fork: a worker that inherits them waits for ever for them to answer.
+    """
+    if not workers:
+        return {"num_workers": 0}
     cv2.setNumThreads(1)
+    start = {"worker_init_fn": _one_thread, "persistent_workers": True}
+    return {"num_workers": workers, "prefetch_factor": 4, **start}
+
+
+def _one_thread(_: int) -> None:
+    torch.set_num_threads(1)
 
 
 def trainer_of(

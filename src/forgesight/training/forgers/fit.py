@@ -71,7 +71,6 @@ def fit(
     run.open_folder(out, settings, last, resume=resume)
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
     torch.set_num_threads(settings.trainer.threads or cores())
-    cv2.setNumThreads(1)  # a loader's worker is forked, and OpenCV's threads would not be there to answer it
     samples = _samples(task, data, settings)
     run.record(out, settings, samples)
     squares = Squares(gather(samples, settings.data.loose_side_px, progress=progress), samples, task, settings)
@@ -168,12 +167,9 @@ def _generator(settings: ForgerRecipe, parts: Components | None) -> Generator:
 
 
 def _loader(settings: ForgerRecipe, squares: Squares) -> DataLoader[Any]:
-    batch, workers = settings.optim.batch, settings.data.workers
+    batch = settings.optim.batch
     draws = Draws(squares.sources, settings.data.source_power, batch * settings.optim.steps, settings.seed)
-    options: dict[str, Any] = {"num_workers": workers}
-    if workers:
-        options |= {"persistent_workers": True, "prefetch_factor": 4, "worker_init_fn": run.one_thread}
-    return DataLoader(squares, sampler=draws, batch_size=batch, drop_last=True, **options)
+    return DataLoader(squares, sampler=draws, batch_size=batch, drop_last=True, **run.forked(settings.data.workers))
 
 
 def _trainer(settings: ForgerRecipe, out: Path, squares: Squares, *, progress: bool) -> lightning.Trainer:
