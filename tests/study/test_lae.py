@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from forgesight.data import manifest
+from forgesight.media import image
 from forgesight.study.lae import experiments
 from forgesight.types import RecipeError, Sample
 from tests.fakes import LIGHTNING_CHATTER, astronaut, save
@@ -54,6 +55,7 @@ seeds = [1, 2]
 masks = [1, 2]
 curve_task = "one"
 discussion = "It is a toy."
+looked_at = ["meso4"]
 [ablations]
 "latent only" = ["reconstruct.alpha_rec=0"]
 [weights]
@@ -82,7 +84,9 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             path = save(forged, tmp_path / "data" / f"{number}-{method}.png")
             known = save(region, tmp_path / "data" / f"{number}-{method}-region.png") if method != "real" else None
             who = (str(number),)
-            samples.append(Sample(path, int(method != "real"), method, identities=who, split=split, region=known))
+            samples.append(
+                Sample(path, int(method != "real"), method, identities=who, split=split, region=known, dataset="london")
+            )
     manifest.write(samples, tmp_path / "data" / "manifest.parquet")
     (tmp_path / "lae.toml").write_text(TRAINING.format(name="lae") + LAE)
     (tmp_path / "meso4.toml").write_text(TRAINING.format(name="meso4"))
@@ -115,6 +119,9 @@ def test_every_table_is_there_and_nothing_is_run_twice(recipe: Path) -> None:
     ):
         assert part in text
     assert (page.parent / "lae.png").stat().st_size > 3000
+    sheet = image.read(page.parent / "lae-one.jpg")  # crop, region, LAE before and after, MesoNet
+    assert sheet.shape[1] > 5 * 144
+    assert "![Where the detectors look](lae-one.jpg)" in text
     chosen = [json.loads(file.read_text()) for file in (recipe.parent / "out" / "runs").rglob("selection.json")]
     assert sorted((one["choice"], one["masks"]) for one in chosen) == sorted(
         [("active", 1), ("active", 2), ("random", 1), ("random", 2), ("active", 2)] * 2
@@ -133,6 +140,7 @@ def test_every_table_is_there_and_nothing_is_run_twice(recipe: Path) -> None:
         (('unseen = "white"', 'unseen = "whit"'), "no fake of the method 'whit'"),
         (('curve_task = "one"', 'curve_task = "two"'), "no task 'two'"),
         (('curve_task = "one"', 'curve_task = ""'), "name one"),
+        (('looked_at = ["meso4"]', 'looked_at = ["meso5"]'), "no baseline's recipe is called 'meso5'"),
     ],
 )
 def test_a_wrong_recipe_is_refused(change: tuple[str, str], message: str, recipe: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from forgesight.data import manifest
-from forgesight.data.sources.faces import RULES
+from forgesight.data.sources.faces import credits, may_be_shown
 from forgesight.forge import networks, plan
 from forgesight.forge.lab import METHODS
 from forgesight.media import image, sheet
@@ -45,7 +45,7 @@ def contact_sheet(samples: Sequence[Sample], seed: int) -> Any:
     real = {sample.path.stem: sample for sample in samples if sample.label == 0}
     rows = []
     for method in METHODS:
-        made = [s for s in samples if s.method == method and s.path.stem in real and _may_be_shown(s)]
+        made = [s for s in samples if s.method == method and s.path.stem in real and may_be_shown(s.dataset)]
         luck = plan.generator(seed, method, "sheet").random(len(made))
         chosen = [sample for _, sample in sorted(zip(luck, made, strict=True), key=lambda pair: pair[0])][:_SHOWN]
         tiles = []
@@ -55,10 +55,6 @@ def contact_sheet(samples: Sequence[Sample], seed: int) -> Any:
         if tiles:
             rows.append((method, tiles))
     return sheet.sheet(rows, ("original", "forged", "map")) if rows else None
-
-
-def _may_be_shown(sample: Sample) -> bool:
-    return sample.dataset in RULES and RULES[sample.dataset].figures_allowed
 
 
 def _head(name: str, samples: Sequence[Sample], style: Style) -> str:
@@ -100,11 +96,10 @@ def _share(samples: Sequence[Sample]) -> str:
 
 
 def _sheet(picture: Path) -> str:
-    credits = "; ".join(rule.citation for rule in RULES.values() if rule.figures_allowed)
     return (
         f"## Contact sheet\n\n![Original, forged and map, three times for each method]({picture.name})\n\n"
         f"Three people for each method, drawn by the seed: original, forged, map (Gray(|X - X'|), shown {_STRETCH:g} "
-        f"times as bright). Only adults who consented to be shown in altered form: {credits}."
+        f"times as bright). Only adults who consented to be shown in altered form: {credits()}."
     )
 
 

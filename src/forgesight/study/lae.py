@@ -22,9 +22,10 @@ from forgesight.data import manifest as manifests
 from forgesight.evaluation.run import score
 from forgesight.evaluation.table import write_table
 from forgesight.study import runs, standings
-from forgesight.study.compare import CompareRecipe, Contestant, compare
+from forgesight.study.attention import attention_sheet
+from forgesight.study.compare import CompareRecipe, Contestant, compare, plan
 from forgesight.training.lae.recipe import LaeRecipe
-from forgesight.types import RecipeError
+from forgesight.types import Image, RecipeError
 
 TABLE = "experiments.parquet"
 STAGE_ONE = "LAE, no masks"
@@ -53,6 +54,9 @@ class ExperimentsRecipe(Recipe):
     weights: dict[str, list[str]] = Field(default_factory=dict)  # table 6: other stages 2, with the most masks
     baselines: list[Contestant] = Field(default_factory=list)  # table 3's other rows
     baselines_common: list[str] = Field(default_factory=list)
+    looked_at: list[str] = Field(
+        default_factory=list
+    )  # baselines whose Grad-CAM stands beside LAE's map in figures 3, 4
     title: str = "LAE: right for the right reason"
     discussion: str = ""
 
@@ -166,7 +170,9 @@ def experiments(
     lab = Lab(settings, recipe, out, progress=progress, say=say)
     tasks = {task.name: task for task in settings.task}
     found: list[pl.DataFrame] = []
+    models: list[Row] = []
     for row in lab.rows():
+        models.append(row)
         task = tasks[row.task]
         tables = [lab.scores(folder, task) for folder in row.folders]
         numbers = pl.DataFrame(standings.standing(row.label, tables, [task.seen]), standings.SCHEMA)
@@ -180,7 +186,9 @@ def experiments(
     if page_file is not None:
         from forgesight.study import lae_page
 
-        lae_page.write(page_file, table, settings.task, settings.title, settings.discussion, lab.manifest, command)
+        sheets = {task.name: _looks(settings, recipe, out, task, models) for task in settings.task}
+        text = lae_page.Text(settings.title, settings.discussion, tuple(command))
+        lae_page.write(page_file, table, settings.task, sheets, text, lab.manifest)
     return (out / TABLE).with_suffix(".csv")
 
 
@@ -190,7 +198,14 @@ def _baselines(
     """The other detectors of table 3, by a comparison of their own for each task."""
     if not settings.baselines:
         return pl.DataFrame()
-    whole = CompareRecipe(
+    folder = out / "baselines" / task.name
+    compare(recipe, folder, settings=_contest(settings, task), progress=progress, say=say)
+    table = pl.read_parquet((folder / standings.TABLE).read_bytes())
+    return table.with_columns(task=pl.lit(task.name), kind=pl.lit("table 3"), masks=pl.lit(0))
+
+
+def _contest(settings: ExperimentsRecipe, task: Task) -> CompareRecipe:
+    return CompareRecipe(
         name=f"{settings.name}-{task.name}",
         manifest=settings.manifest,
         seen=[task.seen],
@@ -199,9 +214,18 @@ def _baselines(
         common=settings.baselines_common,
         detector=settings.baselines,
     )
-    compare(recipe, out / "baselines" / task.name, settings=whole, progress=progress, say=say)
-    table = pl.read_parquet((out / "baselines" / task.name / standings.TABLE).read_bytes())
-    return table.with_columns(task=pl.lit(task.name), kind=pl.lit("table 3"), masks=pl.lit(0))
+
+
+def _looks(settings: ExperimentsRecipe, recipe: Path, out: Path, task: Task, models: Sequence[Row]) -> Image | None:
+    """Where LAE looks before and after stage 2, and where the baselines do: held-out fakes, the first seed of each."""
+    shown = [row for row in models if row.task == task.name and row.kind == "table 3"]
+    detectors = [(row.label, row.folders[0]) for row in (shown[0], shown[-1])]
+    if settings.looked_at:
+        planned = plan(_contest(settings, task), recipe, out / "baselines" / task.name)
+        first = {run.detector: run.folder for run in reversed(planned)}
+        detectors += [(f"{name}, Grad-CAM", first[name]) for name in settings.looked_at]
+    fakes = [s for s in manifests.read(Path(settings.manifest)) if s.label and s.split == "test"]
+    return attention_sheet([s for m in (task.seen, task.unseen) for s in fakes if s.method == m], detectors)
 
 
 def _check(settings: ExperimentsRecipe) -> None:
@@ -211,6 +235,9 @@ def _check(settings: ExperimentsRecipe) -> None:
             if method not in have:
                 raise RecipeError(f"task {task.name}: {settings.manifest} has no fake of the method {method!r}")
     names = [task.name for task in settings.task]
+    for name in settings.looked_at:
+        if name not in [Path(one.recipe).stem for one in settings.baselines]:
+            raise RecipeError(f"looked_at: no baseline's recipe is called {name!r}")
     if settings.curve_task and settings.curve_task not in names:
         raise RecipeError(f"curve_task: no task {settings.curve_task!r}; there are {', '.join(names)}")
     if (settings.ablations or settings.weights) and not settings.curve_task:

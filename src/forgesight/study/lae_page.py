@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
 from forgesight import records
 from forgesight.data import manifest as manifests
+from forgesight.data.sources.faces import credits
+from forgesight.media import image
 from forgesight.metrics.intervals import DRAWS
 from forgesight.study.page import number, row
 from forgesight.study.standings import SEEN, UNSEEN
+from forgesight.types import Image
 
 if TYPE_CHECKING:
     from forgesight.study.lae import Task
+
+
+class Text(NamedTuple):
+    """What the page says beside its numbers."""
+
+    title: str
+    discussion: str
+    command: tuple[str, ...]
+
 
 _CLAIM = ("mass_inside", "pointing", "pixel_auc")
 
@@ -24,26 +36,25 @@ def write(
     page: Path,
     table: pl.DataFrame,
     tasks: Sequence[Task],
-    title: str,
-    discussion: str,
+    sheets: Mapping[str, Image | None],
+    text: Text,
     manifest: Path,
-    command: Sequence[str],
 ) -> None:
-    """Write the page, and figure 5 as a PNG of the same name beside it, if there is one."""
+    """Write the page, and beside it figure 5 as a PNG of the same name and each task's sheet of maps as a JPEG."""
     page.parent.mkdir(parents=True, exist_ok=True)
     figure = page.with_suffix(".png")
     parts = [
-        f"# {title}",
+        f"# {text.title}",
         "Written by `forgesight lae experiments`, not by hand. 95 % intervals over people in parentheses; between "
         "square brackets the lowest and the highest of the seeds.",
         *(_table_3(table, task) for task in tasks),
-        f"## What we make of it\n\n*Written by hand, after the tables.* {discussion}" if discussion else "",
-        *(_claim(table, task) for task in tasks),
+        f"## What we make of it\n\n*Written by hand, after the tables.* {text.discussion}" if text.discussion else "",
+        *(_claim(table, task) + _figures_3_4(page, task, sheets[task.name]) for task in tasks),
         _others(table, "table 4", "Tables 4 and 5: other stages 1"),
         _figure_5(table, figure),
         _others(table, "table 6", "Table 6: other stages 2, with the most masks"),
         records.how_it_was_made(
-            list(command),
+            list(text.command),
             [
                 f"Manifest: `{manifest}`, SHA-256 `{manifests.digest(manifest)}`",
                 f"Intervals: percentile bootstrap, {DRAWS} draws of people, the same for every seed of a model",
@@ -84,6 +95,18 @@ def _claim(table: pl.DataFrame, task: Task) -> str:
         "brightest pixel does, and the AUC of its pixels."
     )
     return f"## Where it looks, {task.name}\n\n{text}\n\n{records.table(head, rows)}"
+
+
+def _figures_3_4(page: Path, task: Task, shown: Image | None) -> str:
+    if shown is None:
+        return ""
+    file = page.with_name(f"{page.stem}-{task.name}.jpg")
+    file.write_bytes(image.encode(shown, "jpeg:88", synthetic=f"Forgeries and where detectors look, task {task.name}"))
+    return (
+        f"\n\n![Where the detectors look]({file.name})\n\n"
+        "Held-out fakes, three of each method, and where each model looks (first seeds; every map scaled to its "
+        f"maximum). Only adults who consented to be shown in altered form: {credits()}."
+    )
 
 
 def _others(table: pl.DataFrame, kind: str, title: str) -> str:

@@ -65,6 +65,16 @@ def swap_allowed(dataset: str) -> bool:
     return dataset not in RULES or RULES[dataset].swap_allowed
 
 
+def may_be_shown(dataset: str) -> bool:
+    """Whether the people of a source agreed to be shown, in original or altered form."""
+    return dataset in RULES and RULES[dataset].figures_allowed
+
+
+def credits() -> str:
+    """Whom to thank for the people who may be shown."""
+    return "; ".join(rule.citation for rule in RULES.values() if rule.figures_allowed)
+
+
 def read(folder: Path) -> list[Sample]:
     """All photographs that ``folder/faces.csv`` lists, as real samples with their source as ``dataset``.
 
