@@ -15,6 +15,8 @@ from forgesight.evaluation.crops import Cut, cut
 from forgesight.media import sheet
 from forgesight.types import Image, Sample, Status
 
+_TILE_PX = 184  # wide enough for a heading
+
 
 def attention_sheet(
     fakes: Sequence[Sample], detectors: Sequence[tuple[str, Path]], *, each: int = 3, seed: int = 0
@@ -37,7 +39,7 @@ def attention_sheet(
             tiles: list[Image | NDArray[np.float32] | None] = [first.crop, first.truth.astype(np.float32)]
             tiles += [_laid_over(*look[number]) for look in looks]
             rows.append((f"{method}, {number + 1}", tiles))
-    return sheet.sheet(rows, ("forged", "region", *(name for name, _ in detectors))) if rows else None
+    return sheet.sheet(rows, ("forged", "region", *(name for name, _ in detectors)), tile_px=_TILE_PX) if rows else None
 
 
 def planes(folder: Path, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
