@@ -11,11 +11,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from torchvision.transforms import v2
 
 from forgesight import config
 from forgesight.data import manifest
 from forgesight.training import batches
-from forgesight.training.augment import apply, pipeline
+from forgesight.training.augment import apply, mirror, pipeline
 from forgesight.training.batches import Draw, Draws, FixedDraws, Pairs
 from forgesight.training.cache import gather
 from forgesight.training.recipe import AugmentSection, TrainRecipe
@@ -86,7 +87,7 @@ def test_both_of_a_pair_are_augmented_alike_and_the_mask_follows() -> None:
     sides = set()
     for seed in range(12):
         torch.manual_seed(seed)
-        images, masks = apply(pipeline(section), crop, mask)
+        images, masks = apply(v2.Compose([mirror(), pipeline(section)]), crop, mask)
         assert torch.equal(images[0], images[1])
         assert torch.equal(masks[0], masks[1])
         assert int((masks > 0).sum()) == 2 * 32 * 8
@@ -149,3 +150,51 @@ def test_without_fakes_and_without_a_forge_there_is_nothing_to_learn(recipe: Pat
     recipe.write_text(text)
     with pytest.raises(ForgesightError, match="nothing to learn"):
         _pairs(recipe)
+
+
+GRAY = ('loss.kind="fakeness"', "forge.methods={inpaint-diffusion=1.0}")
+
+
+def test_fakeness_is_the_gray_map_of_the_forgery(recipe: Path) -> None:
+    settings = config.load(recipe, TrainRecipe, GRAY)
+    samples = [s for s in manifest.read(Path(settings.data.path)) if s.split == "train"]
+    pairs = Pairs(gather(samples, 400, gray=True, progress=False), samples, settings, PROFILE, train=False)
+    item = pairs[Draw(0, 5, 9)]
+    levels = item["regions"][1]
+    assert 0 < levels.max() < 255, "gray, not black and white"
+    real, fake = (crop.float() for crop in item["crops"])
+    gap = (real - fake).abs().permute(1, 2, 0) @ torch.tensor([0.299, 0.587, 0.114])
+    alike = np.corrcoef(gap.numpy().ravel(), levels.numpy().ravel())[0, 1]
+    assert alike > 0.85, "what the two crops show, up to JPEG and the order of scaling and subtracting"
+
+
+def test_partial_augmentation_touches_reals_alone(recipe: Path) -> None:
+    always = (
+        "augment={jpeg=1, jpeg_quality=[5, 6], resize=0, blur=0, noise=1, colour=1, jitter=0, p_real=%g, p_fake=%g}"
+    )
+
+    def crops(p_real: float, p_fake: float) -> torch.Tensor:
+        return _pairs(recipe, always % (p_real, p_fake), "forge.methods={selfblend=1.0}")[Draw(1, 4, 0)]["crops"]
+
+    clean, both, real_alone = crops(0, 0), crops(1, 1), crops(1, 0)
+    assert torch.equal(real_alone[1], clean[1])
+    assert not torch.equal(real_alone[0], clean[0])
+    assert not torch.equal(both[1], clean[1])
+
+
+def test_attention_is_of_the_forged_part_on_either_face(recipe: Path) -> None:
+    settings = config.load(recipe, TrainRecipe, (*GRAY, 'attention={parts="landmarks", sigma=0.02}'))
+    samples = [s for s in manifest.read(Path(settings.data.path)) if s.split == "train"]
+    pairs = Pairs(gather(samples, 400, gray=True, progress=False), samples, settings, PROFILE, train=False)
+    for seed in range(4):
+        item = pairs[Draw(0, seed, 9)]
+        real, fake = item["attention"].float() / 255
+        assert real.max() == fake.max() == 1
+        assert (real - fake).abs().mean() < 0.02, "the same part of the same face"
+        weight = item["regions"][1].float()
+        assert (fake * weight).sum() / weight.sum() > 2 * fake.mean(), "and what was forged lies in it"
+
+
+def test_a_network_for_attention_has_to_be_named(recipe: Path) -> None:
+    with pytest.raises(ForgesightError, match=r"attention\.network"):
+        _pairs(recipe, 'attention.parts="network"')

@@ -119,3 +119,22 @@ def test_halves_with_segmentation_goes_through_softmax_twice() -> None:
 def test_an_objective_that_does_not_fit_the_net_says_so(kind: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         _judged(kind, _Says(_output()))
+
+
+class _Attends(nn.Module):
+    """Draws what attention it is given, and says nothing."""
+
+    def forward(self, x: Tensor, attention: Tensor | None = None) -> NetOutput:
+        plane = torch.zeros(len(x), 1, 4, 4) if attention is None else torch.logit(attention)
+        return _output(plane)
+
+
+def test_fakeness_adds_the_verdict_and_hands_on_the_attention() -> None:
+    regions = torch.tensor([0.0, 0.2]).view(2, 1, 1, 1).expand(2, 1, 4, 4)
+    verdict = (math.log(2) + math.log(4 / 3)) / 2
+    blind = _judged("fakeness", _Attends(), regions, verdict_weight=0.5, map_weight=2)
+    assert float(blind.total) == pytest.approx(0.5 * verdict + 2 * (0.5 + 0.3) / 2)
+    truth = Truth(LABELS, regions, torch.tensor([True, True]), torch.full((2, 1, 4, 4), 0.25))
+    graph = Graph(Card("x", "x:Y"), _Attends())
+    led = OBJECTIVES["fakeness"](graph, torch.zeros(2, 3, 4, 4), truth, LossSection(kind="fakeness"))
+    assert float(led.region) == pytest.approx((0.25 + 0.05) / 2)

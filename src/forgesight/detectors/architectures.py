@@ -20,6 +20,7 @@ _MESO = "Afchar et al., MesoNet: a Compact Facial Video Forgery Detection Networ
 _SHALLOW = "Tariq et al., Detecting Both Machine and Human Created Fake Face Images In the Wild, MPS 2018"
 _FFD = "Dang et al., On the Detection of Digital Face Manipulation, CVPR 2020"
 _PATCH = "Chai et al., What Makes Fake Images Detectable? Understanding Properties that Generalize, ECCV 2020"
+_FAKELOCATOR = "Huang et al., FakeLocator: Robust Localization of GAN-Based Face Manipulations, TIFS 2022"
 _DCT = "Frank et al., Leveraging Frequency Analysis for Deep Fake Image Recognition, ICML 2020"
 
 
@@ -104,14 +105,14 @@ _CARDS = (
         parameters=20_811_050,
         macs=8_355_359_592,
     ),
-    _backbone(
+    _card(
         "efficientnet-b0",
-        "tf_efficientnet_b0",
+        "efficientnet:EfficientNet",
         256,
         "The smallest EfficientNet with TensorFlow's padding, begun from nothing as the generalizability study does.",
         "Tan & Le, EfficientNet, ICML 2019; as in Li et al., 2023",
-        "bn2",
-        args={"dropout": 0.2},
+        "body.bn2",
+        args={"backbone": "tf_efficientnet_b0", "dropout": 0.2},
         parameters=4_010_110,
         macs=502_060_032,
     ),
@@ -317,6 +318,32 @@ _CARDS = (
         **_HALF,
         parameters=42_378_240,
         macs=17_855_437_122,
+    ),
+    _card(
+        "fakelocator-resnet101",
+        "fakelocator:FakeLocator",
+        224,
+        "DeepLabv3 on ResNet-101 draws a gray-scale fakeness map at full resolution, with a branch for the verdict.",
+        _FAKELOCATOR,
+        "encode.layer4",
+        has_map=True,
+        args={"segmenter": "deeplabv3_resnet101", "size_px": 224},
+        **_IMAGENET,
+        parameters=67_867_395,
+        macs=48_358_363_264,
+    ),
+    _card(
+        "fakelocator-mobilenet",
+        "fakelocator:FakeLocator",
+        224,
+        "The same on MobileNetV3, for machines without an accelerator.",
+        _FAKELOCATOR,
+        "encode.16",
+        has_map=True,
+        args={"segmenter": "deeplabv3_mobilenet_v3_large", "size_px": 224},
+        **_IMAGENET,
+        parameters=14_191_603,
+        macs=2_186_252_192,
     ),
     _card(
         "lae",

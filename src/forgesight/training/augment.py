@@ -21,12 +21,16 @@ from forgesight.training.recipe import AugmentSection
 from forgesight.types import Image
 
 
+def mirror() -> v2.Compose:
+    """Half of the pairs are mirrored, masks with them."""
+    return v2.Compose([v2.RandomHorizontalFlip(0.5)])
+
+
 def pipeline(section: AugmentSection) -> v2.Compose:
-    """Transforms for ``Image`` (P, 3, S, S) uint8 and ``Mask`` (P, S, S) uint8."""
+    """What spoils a picture, for ``Image`` (P, 3, S, S) uint8; a ``Mask`` stays as it is."""
     low, high = section.jpeg_quality
     taps = 2 * math.ceil(2 * section.blur_sigma[1]) + 1
     steps: list[v2.Transform] = [
-        v2.RandomHorizontalFlip(0.5),
         v2.RandomApply([v2.ColorJitter(0.15, 0.15, 0.15, 0.02)], section.colour),
         v2.RandomApply([DownAndUp(0.5, 1.0)], section.resize),
         v2.RandomApply([v2.GaussianBlur(taps, section.blur_sigma)], section.blur),

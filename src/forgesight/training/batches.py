@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
@@ -17,7 +18,7 @@ from forgesight.data.sources.faces import swap_allowed
 from forgesight.forge import networks
 from forgesight.forge.forgery import Portrait
 from forgesight.forge.lab import METHODS
-from forgesight.media import faces
+from forgesight.media import faces, parts
 from forgesight.training import augment
 from forgesight.training.cache import LooseFaces
 from forgesight.training.recipe import TrainRecipe
@@ -70,13 +71,18 @@ def share() -> tuple[int, int]:
 
 
 class Pairs(Dataset[dict[str, Tensor]]):
-    """Pairs of crops (2, 3, S, S) with labels (2,), regions (2, S, S) and whether a region is known (2,)."""
+    """Pairs of crops (2, 3, S, S) with labels (2,), regions (2, S, S) and whether a region is known (2,).
+
+    Regions are 0 and 255, or the fakeness between them for the objective that wants it. Where the recipe asks for face
+    attention there is a map of it too, (2, S, S): of the part that the forgery is about, on either face.
+    """
 
     def __init__(
         self, faces_: LooseFaces, samples: Sequence[Sample], recipe: TrainRecipe, profile: CropProfile, *, train: bool
     ) -> None:
         self.faces, self.samples, self.recipe, self.profile, self.train = faces_, samples, recipe, profile, train
-        self.transforms = augment.pipeline(recipe.augment)
+        self.turned, self.spoilt = augment.mirror(), augment.pipeline(recipe.augment)
+        self.find = _finder(recipe) if recipe.attention.parts != "none" else None
         self.labels = np.array([samples[i].label for i in faces_.sample])
         self.sources = [samples[i].dataset for i in faces_.sample]
         self.own = np.flatnonzero(self.labels == 1)
@@ -108,22 +114,58 @@ class Pairs(Dataset[dict[str, Tensor]]):
         index = int(self.real[draw.index])
         pair = self._forged(index, rng, draw.epoch) if self._use_forge(rng) else self._listed(index, rng)
         quality = self._quality(rng) if self.train else ENCODER_QUALITY
+        touched = self._touched(rng) if self.train else [False, False]
         pair = [
-            (portrait._replace(image=augment.recompress(portrait.image, quality)), region, known)
-            for portrait, region, known in pair
+            (portrait._replace(image=augment.recompress(portrait.image, quality if one else ENCODER_QUALITY)), *rest)
+            for (portrait, *rest), one in zip(pair, touched, strict=True)
         ]
         jitter = self.jitter(rng) if self.train else np.eye(3)
         crops, regions = zip(*(self._crop(p, region, jitter) for p, region, _ in pair), strict=True)
-        images, masks = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2), torch.from_numpy(np.stack(regions))
+        planes = list(regions)
+        if self.find is not None:
+            planes += self._attention(self.find, [portrait for portrait, *_ in pair], crops, regions[1], jitter)
+        images, masks = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2), torch.from_numpy(np.stack(planes))
         if self.train:
             torch.manual_seed(draw.seed)
-            images, masks = augment.apply(self.transforms, images, masks)
+            images, masks = augment.apply(self.turned, images, masks)
+            spoilt, _ = augment.apply(self.spoilt, images, masks)
+            images = torch.where(torch.tensor(touched)[:, None, None, None], spoilt, images)
         return {
             "crops": images.contiguous(),
-            "regions": masks.contiguous(),
+            "regions": masks[:2].contiguous(),
             "labels": torch.tensor([0, 1]),
             "known": torch.tensor([known for _, _, known in pair]),
+            **({"attention": masks[2:].contiguous()} if self.find else {}),
         }
+
+    def _touched(self, rng: np.random.Generator) -> list[bool]:
+        """Which of the two are augmented at all. Nothing is drawn where both always are."""
+        section = self.recipe.augment
+        if section.p_real == section.p_fake == 1:
+            return [True, True]
+        return [bool(rng.random() < share) for share in (section.p_real, section.p_fake)]
+
+    def _attention(
+        self,
+        find: parts.Find,
+        pair: Sequence[Portrait],
+        crops: Sequence[Image],
+        fakeness: NDArray[np.uint8],
+        jitter: np.ndarray,
+    ) -> list[NDArray[np.uint8]]:
+        """The attention map of either face: both of the part that the forgery changed, or the map itself would tell.
+
+        White where it is not known what was changed.
+        """
+        if not fakeness.any():
+            return [np.full_like(fakeness, 255)] * 2
+        found = [
+            find(crop, faces.moved(portrait.landmarks, self._matrix(portrait, jitter)))
+            for portrait, crop in zip(pair, crops, strict=True)
+        ]
+        part = parts.changed(found[1], fakeness)
+        sigma = self.recipe.attention.sigma * self.profile.size_px
+        return [np.rint(parts.attention(of[part], sigma) * 255).astype(np.uint8) for of in found]
 
     def square(self, index: int) -> tuple[Image, NDArray[np.uint8] | None]:
         """Face ``index`` of the loose faces as it is judged: crop (S, S, 3); its region (S, S) where it is known."""
@@ -152,7 +194,11 @@ class Pairs(Dataset[dict[str, Tensor]]):
         forgery = METHODS[name].make(target, rng, donor, **options)
         empty = np.zeros(forgery.region.shape, np.uint8)
         real = Portrait(forgery.original, target.landmarks)
-        return [(real, empty, True), (Portrait(forgery.image, target.landmarks), forgery.region.astype(np.uint8), True)]
+        if not self.faces.gray or METHODS[name].whole:
+            plane = forgery.region * np.uint8(255)
+        else:
+            plane = np.rint(forgery.mask * 255).astype(np.uint8)
+        return [(real, empty, True), (Portrait(forgery.image, target.landmarks), plane, True)]
 
     def _listed(self, index: int, rng: np.random.Generator) -> list[Any]:
         other = int(rng.choice(self.own))
@@ -211,12 +257,23 @@ class Pairs(Dataset[dict[str, Tensor]]):
     def _crop(
         self, portrait: Portrait, region: NDArray[np.uint8], jitter: np.ndarray
     ) -> tuple[Image, NDArray[np.uint8]]:
-        matrix = jitter[:2, :2] @ faces.alignment(portrait.landmarks, self.profile)
-        matrix[:, 2] += jitter[:2, 2]
+        matrix = self._matrix(portrait, jitter)
         crop = faces.cut(portrait.image, matrix, self.profile.size_px)
         size = (self.profile.size_px, self.profile.size_px)
-        inside = cv2.warpAffine(region * 255, matrix, size, flags=cv2.INTER_LINEAR)
+        inside = cv2.warpAffine(region, matrix, size, flags=cv2.INTER_LINEAR)
         return crop, np.asarray(inside, np.uint8)
+
+    def _matrix(self, portrait: Portrait, jitter: np.ndarray) -> np.ndarray:
+        matrix = jitter[:2, :2] @ faces.alignment(portrait.landmarks, self.profile)
+        matrix[:, 2] += jitter[:2, 2]
+        return np.asarray(matrix)
+
+
+def _finder(recipe: TrainRecipe) -> parts.Find:
+    wanted = recipe.attention.parts == "network"
+    if wanted and recipe.attention.network is None:
+        raise ForgesightError("attention.parts is 'network': give the ONNX file as attention.network")
+    return parts.finder(Path(str(recipe.attention.network)) if wanted else None)
 
 
 def _check(methods: Sequence[str]) -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from forgesight.forge.forgery import Portrait
+from forgesight.forge.lab import METHODS
 from forgesight.media import faces, image
 from forgesight.processes import ordered
 from forgesight.records import cache
@@ -35,8 +36,9 @@ class LooseFaces:
     shape: NDArray[np.int32]  # (K, 2) height, width
     landmarks: NDArray[np.float32]  # (K, 68, 2)
     sample: NDArray[np.int64]  # (K,)
-    regions: NDArray[np.uint8]  # binary regions at the same offsets / 3; empty where no sample has one
+    regions: NDArray[np.uint8]  # at the same offsets / 3; 0 and 1, or levels of fakeness where ``gray``
     has_region: NDArray[np.bool_]  # (K,)
+    gray: bool = False
 
     def __len__(self) -> int:
         return len(self.offset)
@@ -49,27 +51,32 @@ class LooseFaces:
         return Portrait(np.array(window), self.landmarks[index])
 
     def region(self, index: int) -> NDArray[np.uint8] | None:
-        """The forged region (H, W) of 0 and 1, or None where it is not known."""
+        """The forged region (H, W) of 0 and 255, or its fakeness between them, or None where it is not known."""
         if not self.has_region[index]:
             return None
         height, width = (int(v) for v in self.shape[index])
         start = int(self.offset[index]) // 3
-        return np.array(self.regions[start : start + height * width].reshape(height, width))
+        levels = self.regions[start : start + height * width].reshape(height, width)
+        return np.array(levels) if self.gray else levels * np.uint8(255)
 
 
-def gather(samples: Sequence[Sample], side_px: int, *, progress: bool = True) -> LooseFaces:
+def gather(samples: Sequence[Sample], side_px: int, *, gray: bool = False, progress: bool = True) -> LooseFaces:
     """The loose face of each sample (the largest in it), from the cache or made now. Samples without one are left out.
+
+    ``gray`` keeps the fakeness of each (FakeLocator, eq. 7) in place of its region: its mask, or, for a picture made
+    anew as a whole, ones. Where there is no mask it is not known, however well the region is.
 
     Raises:
         ForgesightError: no face was found in any of them.
     """
-    folder = _folder(samples, side_px)
+    folder = _folder(samples, side_px, gray)
     if not (folder / "index.npz").exists():
-        _build(samples, side_px, folder, progress=progress)
+        _build(samples, side_px, folder, gray, progress=progress)
     index = np.load(folder / "index.npz")
     return LooseFaces(
         pixels=np.memmap(folder / "pixels.bin", np.uint8, "r"),
         regions=np.memmap(folder / "regions.bin", np.uint8, "r"),
+        gray=gray,
         **{name: index[name] for name in ("offset", "shape", "landmarks", "sample", "has_region")},
     )
 
@@ -95,12 +102,12 @@ def loose(
     return Portrait(np.ascontiguousarray(window), moved), np.ascontiguousarray(inside)
 
 
-def _build(samples: Sequence[Sample], side_px: int, folder: Path, *, progress: bool) -> None:
+def _build(samples: Sequence[Sample], side_px: int, folder: Path, gray: bool, *, progress: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     rows: list[tuple[int, int, int, int, bool]] = []
     points: list[Points] = []
     offset = 0
-    work = [(number, sample, side_px) for number, sample in enumerate(samples)]
+    work = [(number, sample, side_px, gray) for number, sample in enumerate(samples)]
     with open(folder / "pixels.bin", "wb") as pixels, open(folder / "regions.bin", "wb") as regions:
         made = track(ordered(_one, work), "finding faces", total=len(samples), disable=not progress, transient=True)
         for number, result in made:
@@ -131,8 +138,8 @@ def _build(samples: Sequence[Sample], side_px: int, folder: Path, *, progress: b
 Result = tuple[int, tuple[Portrait, NDArray[np.uint8], bool] | None]
 
 
-def _one(work: tuple[int, Sample, int]) -> Result:
-    number, sample, side_px = work
+def _one(work: tuple[int, Sample, int, bool]) -> Result:
+    number, sample, side_px, gray = work
     try:
         rgb = image.read(sample.path)
     except MediaError:
@@ -143,17 +150,26 @@ def _one(work: tuple[int, Sample, int]) -> Result:
         if not found:
             return number, None
         landmarks = found[0].landmarks
-    region = None
-    if sample.region is not None:
-        region = (image.read(sample.region)[..., 0] > 127).astype(np.uint8)
-    elif sample.mask is not None:
-        region = (image.read_plane(sample.mask) > 0).astype(np.uint8)
+    region = _fakeness(sample) if gray else _region(sample)
     known = region is not None or sample.label == 0
     return number, (*loose(rgb, landmarks, side_px, region), known)
 
 
-def _folder(samples: Sequence[Sample], side_px: int) -> Path:
-    key = hashlib.sha256(json.dumps([2, side_px]).encode())
+def _region(sample: Sample) -> Image | None:
+    if sample.region is not None:
+        return (image.read(sample.region)[..., 0] > 127).astype(np.uint8)
+    return None if sample.mask is None else (image.read_plane(sample.mask) > 0).astype(np.uint8)
+
+
+def _fakeness(sample: Sample) -> Image | None:
+    if sample.method in METHODS and METHODS[sample.method].whole:
+        region = _region(sample)
+        return None if region is None else region * np.uint8(255)
+    return None if sample.mask is None else np.rint(image.read_plane(sample.mask) * 255).astype(np.uint8)
+
+
+def _folder(samples: Sequence[Sample], side_px: int, gray: bool) -> Path:
+    key = hashlib.sha256(json.dumps([2, side_px, "gray"] if gray else [2, side_px]).encode())
     for sample in samples:
         stat = sample.path.stat() if sample.path.exists() else None
         key.update(

@@ -1,4 +1,4 @@
-"""Losses of supervised training: cross-entropy for the verdict, cross-entropy plus Dice for the map."""
+"""Losses of supervised training: of the verdict, of a map of regions, of a map of fakeness."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+_ALPHA, _GAMMA = 0.25, 2.0  # Lin et al., Focal Loss, ICCV 2017, which FakeLocator cites without numbers of its own
 
 
 def classification(logits: Tensor, labels: Tensor) -> Tensor:
@@ -34,6 +36,29 @@ def discriminated(real: Tensor, made: Tensor) -> Tensor:
 def fooled(logits: Tensor) -> Tensor:
     """The other side of it, -log D(made), which does not fade where the discriminator is sure."""
     return F.softplus(-logits.float()).mean()
+
+
+def fakeness(
+    plane: Tensor, target: Tensor, known: Tensor, distance: Literal["absolute", "squared", "focal", "dice"]
+) -> Tensor:
+    """Between map logits (N, 1, h, w) and gray-scale targets (N, 1, H, W) in 0..1: FakeLocator, eq. 8 to 12.
+
+    ``absolute`` and ``squared`` are means over pixels. ``focal`` (alpha 0.25, gamma 2) weighs both answers of a pixel
+    by its gray, which for targets of 0 and 1 is the paper's. ``dice`` is one minus the paper's similarity, an
+    intersection being a sum of products. Samples whose truth is not known count for nothing.
+    """
+    if not bool(known.any()):
+        return plane.sum() * 0
+    logits = plane[known].float()
+    wanted = F.adaptive_avg_pool2d(target[known].float(), (logits.shape[-2], logits.shape[-1]))
+    drawn = torch.sigmoid(logits)
+    if distance == "focal":
+        forged = -_ALPHA * (1 - drawn) ** _GAMMA * F.logsigmoid(logits)
+        genuine = -(1 - _ALPHA) * drawn**_GAMMA * F.logsigmoid(-logits)
+        return (wanted * forged + (1 - wanted) * genuine).mean()
+    if distance == "dice":
+        return 1 - 2 * (drawn * wanted).sum() / (drawn.sum() + wanted.sum())
+    return apart(drawn, wanted, distance)
 
 
 def region(plane: Tensor, target: Tensor, known: Tensor) -> Tensor:

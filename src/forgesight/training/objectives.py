@@ -25,8 +25,9 @@ class Truth(NamedTuple):
     """What is known of N crops."""
 
     labels: Tensor  # (N,), 1 = fake
-    regions: Tensor  # (N, 1, S, S) in 0..1
+    regions: Tensor  # (N, 1, S, S) in 0..1: the region, or the gray-scale fakeness where the recipe asks for that
     known: Tensor  # (N,) bool, whether the region is known
+    attention: Tensor | None = None  # (N, 1, S, S) in 0..1, where the recipe asks for it
 
 
 class Terms(NamedTuple):
@@ -74,6 +75,14 @@ def attention(graph: Graph, crops: Tensor, truth: Truth, section: LossSection) -
     known = truth.known.view(-1, 1, 1, 1).to(plane.dtype)
     region = ((plane - target).abs() * known).sum() / (known.sum() * plane[0].numel()).clamp_min(1)
     return Terms(verdict + section.map_weight * region, verdict, region, output.logits)
+
+
+def fakeness(graph: Graph, crops: Tensor, truth: Truth, section: LossSection) -> Terms:
+    """A distance between the map and the gray-scale fakeness, plus the verdict's cross-entropy (FakeLocator)."""
+    output = graph.net(graph.normalised(crops), truth.attention) if truth.attention is not None else graph.raw(crops)
+    verdict = losses.classification(output.logits, truth.labels)
+    region = losses.fakeness(_map(output.map, "fakeness"), truth.regions, truth.known, section.distance)
+    return Terms(section.verdict_weight * verdict + section.map_weight * region, verdict, region, output.logits)
 
 
 def capsule(graph: Graph, crops: Tensor, truth: Truth, section: LossSection) -> Terms:
@@ -126,6 +135,7 @@ OBJECTIVES: Mapping[str, Objective] = MappingProxyType(
         "squared-error": squared_error,
         "patches": patches,
         "attention": attention,
+        "fakeness": fakeness,
         "capsule": capsule,
         "halves": halves,
     }

@@ -60,12 +60,26 @@ class AugmentSection(Recipe):
     noise: float = Field(0.15, ge=0, le=1)
     colour: float = Field(0.4, ge=0, le=1)
     jitter: float = Field(1.0, ge=0, le=3)  # of the crop: 1 = 3 % shift, 8 % zoom, 6 degrees
+    p_real: float = Field(1.0, ge=0, le=1)  # how often a real is touched at all by what is above, but jitter; and
+    p_fake: float = Field(1.0, ge=0, le=1)  # a fake. Below 1 the two of a pair differ by more than the forgery
+
+
+class AttentionSection(Recipe):
+    """FakeLocator's face attention: the part that a forgery is about, blurred, multiplies the features in training."""
+
+    parts: Literal["none", "landmarks", "network"] = "none"
+    network: str | None = None  # an ONNX file in the convention of 19 classes, for parts = "network"
+    sigma: float = Field(0.06, ge=0)  # of the blur, in sides of the crop
 
 
 class LossSection(Recipe):
     """What is minimised; see ``training.objectives``."""
 
-    kind: Literal["cross-entropy", "squared-error", "patches", "attention", "capsule", "halves"] = "cross-entropy"
+    kind: Literal["cross-entropy", "squared-error", "patches", "attention", "fakeness", "capsule", "halves"] = (
+        "cross-entropy"
+    )
+    distance: Literal["absolute", "squared", "focal", "dice"] = "absolute"  # of "fakeness"
+    verdict_weight: float = Field(1.0, ge=0)  # of "fakeness"; 0 teaches the map alone
     map_weight: float = Field(1.0, ge=0)
     reconstruction: Literal["absolute", "squared"] = "absolute"
     reconstruction_weight: float = Field(0.1, ge=0)
@@ -113,6 +127,7 @@ class TrainRecipe(Recipe):
     crop: CropSection = CropSection()
     forge: ForgeSection = ForgeSection()
     augment: AugmentSection = AugmentSection()
+    attention: AttentionSection = AttentionSection()
     loss: LossSection = LossSection()
     optim: OptimSection = OptimSection()
     trainer: TrainerSection = TrainerSection()

@@ -188,7 +188,8 @@ def data(settings: TrainRecipe, crop: CropProfile, *, progress: bool) -> tuple[P
     for split, own in parts.items():
         if not any(s.label == 0 for s in own):
             raise ForgesightError(f"{settings.data.path}: no real photograph in split {split!r}")
-        faces = gather(own, settings.data.loose_side_px, progress=progress)
+        gray = settings.loss.kind == "fakeness"
+        faces = gather(own, settings.data.loose_side_px, gray=gray, progress=progress)
         sets.append(Pairs(faces, own, settings, crop, train=split == "train"))
     return sets[0], sets[1], samples
 

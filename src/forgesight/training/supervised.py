@@ -103,7 +103,8 @@ class Supervised(lightning.LightningModule):
     def _terms(self, batch: dict[str, Tensor]) -> Terms:
         crops = batch["crops"].flatten(0, 1).contiguous(memory_format=torch.channels_last)
         regions = batch["regions"].flatten(0, 1)[:, None].float() / 255
-        truth = Truth(batch["labels"].flatten(), regions, batch["known"].flatten())
+        attention = batch["attention"].flatten(0, 1)[:, None].float() / 255 if "attention" in batch else None
+        truth = Truth(batch["labels"].flatten(), regions, batch["known"].flatten(), attention)
         return self.objective(self.graph, crops, truth, self.loss)
 
 

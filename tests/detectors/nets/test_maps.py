@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from forgesight.detectors import zoo
 from forgesight.detectors.graph import build
 from forgesight.detectors.nets.capsule import CapsuleV2, squash
+from forgesight.detectors.nets.fakelocator import FakeLocator
 from forgesight.detectors.nets.ffd import FfdXception
 from forgesight.detectors.nets.halves import ClassNSeg, ForensicTransfer
 from forgesight.detectors.nets.patch import Patches, PatchResnet, PatchXception, aggregate
@@ -149,3 +152,42 @@ def test_routing_by_hand() -> None:
     votes = torch.einsum("kde,e->kd", net.routes[:, 0], pose[0, 0])
     with torch.no_grad():
         torch.testing.assert_close(net._route(pose)[0], squash(votes, 1).T)
+
+
+@pytest.mark.parametrize("segmenter", ["deeplabv3_mobilenet_v3_large", "lraspp_mobilenet_v3_large", "fcn_resnet50"])
+def test_fakelocator_draws_at_the_inputs_own_resolution_with_any_segmenter(segmenter: str) -> None:
+    net = FakeLocator(segmenter, 64).eval()
+    with torch.no_grad():
+        output = net(torch.rand(2, 3, 64, 64))
+    assert output.map is not None
+    assert output.map.shape == (2, 1, 64, 64)
+    assert output.logits.shape == (2, 2)
+    assert output.features.shape == (2, 2048 if "resnet" in segmenter else 960)
+
+
+def test_fakelocators_branch_is_the_papers() -> None:
+    layers = [type(layer).__name__ for layer in FakeLocator(size_px=64).classify]
+    assert [name for name in layers if name != "ReLU"] == ["Conv2d"] * 4 + ["MaxPool2d", "Flatten"] + ["Linear"] * 3
+    assert {layer.kernel_size for layer in FakeLocator(size_px=64).classify if isinstance(layer, nn.Conv2d)} == {(3, 3)}
+
+
+def test_attention_multiplies_the_encoders_features() -> None:
+    torch.manual_seed(0)
+    net = FakeLocator(size_px=64).eval()
+    x = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        plain, white, half = net(x), net(x, torch.ones(1, 1, 64, 64)), net(x, torch.full((1, 1, 64, 64), 0.5))
+        left = torch.zeros(1, 1, 64, 64)
+        left[..., :32] = 1
+        led = net(x, left)
+    torch.testing.assert_close(plain, white)
+    torch.testing.assert_close(half.features, plain.features / 2)
+    torch.testing.assert_close(led.features, net.encode(x)["out"][..., :2].sum((2, 3)) / 16, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"), [({"segmenter": "unet"}, "no segmentation network"), ({"size_px": 16}, "too small")]
+)
+def test_fakelocator_says_what_it_cannot_be_built_of(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        FakeLocator(**given)
