@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cosine
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from sklearn.metrics import f1_score, jaccard_score, roc_auc_score
 
 from forgesight.metrics import localization
@@ -81,3 +83,45 @@ def test_mass_and_pointing_by_hand() -> None:
     assert localization.pointing(1 - MAP, TRUTH) == 0
     assert math.isnan(localization.mass_inside(np.zeros((2, 4)), TRUTH))
     assert math.isnan(localization.mass_inside(MAP, np.zeros((2, 4), bool)))
+
+
+def _grays() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(3)
+    truth = np.clip(rng.normal(0.2, 0.2, (40, 52)), 0, 1)
+    return np.clip(truth + rng.normal(0, 0.1, truth.shape), 0, 1), truth
+
+
+def test_likeness_to_the_gray_map_is_scikit_images_and_scipys() -> None:
+    drawn, truth = _grays()
+    assert localization.psnr(drawn, truth) == pytest.approx(peak_signal_noise_ratio(truth, drawn, data_range=1))
+    options = {"data_range": 1, "gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    assert localization.ssim(drawn, truth) == pytest.approx(structural_similarity(truth, drawn, **options))
+    assert localization.cosine(drawn, truth) == pytest.approx(1 - cosine(drawn.ravel(), truth.ravel()))
+
+
+def test_equal_and_empty_gray_maps() -> None:
+    drawn, _ = _grays()
+    black = np.zeros_like(drawn)
+    assert localization.fakeness(drawn, drawn) == {
+        **{"coss": pytest.approx(1), "psnr": localization.MOST_DB, "ssim": pytest.approx(1)},
+        **{"iou": 1, "dice": 1, "pbca": 1, "iinc": pytest.approx(0)},
+    }
+    assert localization.cosine(black, black) == 1
+    assert localization.cosine(drawn, black) == localization.cosine(black, drawn) == 0
+
+
+def test_pixels_of_gray_maps_are_told_at_a_tenth() -> None:
+    truth = np.array([[0.1, 0.5, 0.09, 0.0]] * 11)
+    drawn = np.array([[0.3, 0.05, 0.2, 0.0]] * 11)
+    wide = [np.concatenate([plane] * 3, axis=1) for plane in (drawn, truth)]
+    found = localization.fakeness(*wide)
+    assert found["pbca"] == pytest.approx(2 / 4)
+    assert found["iou"] == pytest.approx(1 / 3)
+    assert found["dice"] == pytest.approx(2 / 4)
+    # |I| = 1/4, |U| = 3/4, |truth| = |map| = 1/2: (2 - 1/2 - 1/2) / (3 - 3/4)
+    assert found["iinc"] == pytest.approx(1 / 2.25)
+
+
+def test_ssim_of_less_than_a_window_is_refused() -> None:
+    with pytest.raises(ValueError, match="11 px"):
+        localization.ssim(MAP, TRUTH.astype(float))

@@ -1,4 +1,5 @@
-"""How well a map shows the forged region: IoU, Dice, pixel AUC, false-positive area, mass, pointing game, IINC.
+"""How well a map shows the forged region: IoU, Dice, pixel AUC, false-positive area, mass, pointing game, IINC; and how
+like it is to the gray-scale fakeness: cosine, PSNR, SSIM.
 
 ``prediction`` is a map (H, W) in 0..1, ``truth`` a binary mask (H, W) of the same grid; a pixel is called forged at or
 above ``threshold``. One convention for empty masks, everywhere: calling nothing where nothing is forged is right (IoU
@@ -9,12 +10,16 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from forgesight.metrics.detection import auc
 
 THRESHOLD = 0.5
+FAKE_LEVEL = 0.1  # of gray-scale maps: FakeLocator's, after Dang et al.
+MOST_DB = 100.0
+_REACH_PX = 5
 
 
 def iou(prediction: ArrayLike, truth: ArrayLike, threshold: float = THRESHOLD) -> float:
@@ -74,6 +79,71 @@ def iinc(prediction: ArrayLike, truth: ArrayLike) -> float:
     else:
         missed = float(plane.any() or mask.any())
     return float(missed / (3 - union))
+
+
+def cosine(prediction: ArrayLike, truth: ArrayLike) -> float:
+    """COSS: the cosine between a map and the gray-scale fakeness, both (H, W); 1 if both are black, 0 if one is."""
+    plane, wanted = _planes(prediction, truth)
+    if not plane.any() or not wanted.any():
+        return float(plane.any() == wanted.any())
+    return float((plane * wanted).sum() / np.sqrt((plane * plane).sum() * (wanted * wanted).sum()))
+
+
+def psnr(prediction: ArrayLike, truth: ArrayLike) -> float:
+    """Peak signal-to-noise ratio in dB of maps in 0..1, at most ``MOST_DB``, which is what two equal ones get."""
+    plane, wanted = _planes(prediction, truth)
+    return float(min(MOST_DB, -10 * np.log10(max(float(((plane - wanted) ** 2).mean()), 1e-300))))
+
+
+def ssim(prediction: ArrayLike, truth: ArrayLike) -> float:
+    """Structural similarity (Wang et al., 2004) of maps in 0..1: Gaussian windows, sigma 1.5, cut off at 5 px.
+
+    The mean over those pixels whose window lies inside; a map has to be 11 px a side.
+    """
+    plane, wanted = _planes(prediction, truth)
+    if min(plane.shape) < 2 * _REACH_PX + 1:
+        raise ValueError(f"SSIM needs maps of {2 * _REACH_PX + 1} px a side, not {plane.shape}")
+
+    def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        size = (2 * _REACH_PX + 1, 2 * _REACH_PX + 1)
+        smooth = cv2.GaussianBlur(values, size, 1.5, borderType=cv2.BORDER_REFLECT)
+        return np.asarray(smooth[_REACH_PX:-_REACH_PX, _REACH_PX:-_REACH_PX], np.float64)
+
+    one, other = mean(plane), mean(wanted)
+    spread, other_spread = mean(plane**2) - one**2, mean(wanted**2) - other**2
+    shared = mean(plane * wanted) - one * other
+    light = (2 * one * other + 0.01**2) / (one**2 + other**2 + 0.01**2)
+    return float((light * (2 * shared + 0.03**2) / (spread + other_spread + 0.03**2)).mean())
+
+
+def pixel_accuracy(prediction: ArrayLike, truth: ArrayLike, threshold: float = THRESHOLD) -> float:
+    """PBCA: the share of pixels that are called what they are."""
+    called, forged = _called(prediction, truth, threshold)
+    return float((called == forged).mean())
+
+
+def fakeness(prediction: ArrayLike, truth: ArrayLike) -> dict[str, float]:
+    """FakeLocator's seven numbers of a map (H, W) against the gray-scale fakeness (H, W), both in 0..1.
+
+    COSS, PSNR and SSIM compare grays. The others compare pixels at or above 0.1 in either, the paper's threshold; a
+    truth that stays below it everywhere counts as empty.
+    """
+    plane, wanted = _planes(prediction, truth)
+    forged = wanted >= FAKE_LEVEL
+    return {
+        "coss": cosine(plane, wanted),
+        "psnr": psnr(plane, wanted),
+        "ssim": ssim(plane, wanted),
+        "iou": iou(plane, forged, FAKE_LEVEL),
+        "dice": dice(plane, forged, FAKE_LEVEL),
+        "pbca": pixel_accuracy(plane, forged, FAKE_LEVEL),
+        "iinc": iinc(plane >= FAKE_LEVEL, forged),
+    }
+
+
+def _planes(prediction: ArrayLike, truth: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    _pair(prediction, truth)
+    return np.asarray(prediction, np.float64), np.asarray(truth, np.float64)
 
 
 def _pair(prediction: ArrayLike, truth: ArrayLike) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
