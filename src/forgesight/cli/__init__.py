@@ -183,6 +183,68 @@ def evaluate(
     typer.echo(f"table: {table.with_suffix('.csv')}" + (f"; page: {page}" if page else ""))
 
 
+@app.command(epilog="Example: forgesight robustness forged/manifest.parquet --operator jpeg --limit 100 --out robust")
+def robustness(
+    manifest: Annotated[
+        Path,
+        typer.Argument(metavar="MANIFEST", exists=True, dir_okay=False, help="Parquet or CSV, a row per photograph."),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Folder for rows and curves.")
+    ],
+    detector: DetectorOption = "default",
+    split: Annotated[str, typer.Option(metavar="NAME", help="train, val or test.")] = "test",
+    method: Annotated[
+        list[str] | None, typer.Option(metavar="METHOD", help="Fakes of this method only; repeatable; all if left out.")
+    ] = None,
+    operator: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="This degradation only; repeatable; all if left out.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="At most N reals and N fakes of each method.")
+    ] = None,
+    target: Annotated[
+        str, typer.Option(metavar="KIND", help="Truth of a map from the damaged pair, or the damaged fake alone.")
+    ] = "pair",
+    page: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the results as a page, with curves (extra `train`).")
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of noise and of what is drawn.")] = 0,
+    workers: WorkersOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Measure how a detector and its map hold under compression, blur, noise and the like.
+
+    OUT/curves.csv has a row for each number at each level, as it is and as its share of the undamaged one. A run that
+    was stopped goes on.
+    """
+    from forgesight.media.degrade import OPERATORS
+
+    _check_detector(detector)
+    check_choice(split, ("train", "val", "test"), "--split")
+    check_choice(target, ("pair", "fake"), "--target")
+    for name in operator or ():
+        check_choice(name, tuple(OPERATORS), "--operator")
+    from forgesight.study.robustness import robustness as measure
+
+    table = measure(
+        manifest,
+        detector,
+        out,
+        page=page,
+        command=["forgesight", *sys.argv[1:]],
+        split=split,
+        methods=method or (),
+        operators=operator or tuple(OPERATORS),
+        limit=limit,
+        target=target,
+        seed=seed,
+        workers=workers,
+        progress=not quiet,
+    )
+    typer.echo(f"table: {table}" + (f"; page: {page}" if page else ""))
+
+
 @app.command(epilog="Example: forgesight compare recipes/compare/zoo.toml --page docs/results/zoo.md")
 def compare(
     recipe: Annotated[

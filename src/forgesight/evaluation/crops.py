@@ -39,8 +39,30 @@ class Cut:
     mask_outside: float | None = None  # share of the forged pixels that the crop does not show
 
 
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A photograph and the face of it that a sample speaks of, among all that were found."""
+
+    rgb: Image
+    face: faces.Face
+    found: list[faces.Face]
+
+
 def cut(sample: Sample, profile: CropProfile) -> Cut:
     """Read a sample's photograph, choose its face, cut the crop and warp the truth. Failures become a status."""
+    chosen = choose(sample, profile)
+    if isinstance(chosen, Cut):
+        return chosen
+    rgb, face, found = chosen.rgb, chosen.face, chosen.found
+    crop, matrix = faces.crop(rgb, face.landmarks, profile)
+    further = [other for other in found if other is not face and other.side_px >= profile.min_face_px]
+    others = np.stack([faces.crop(rgb, other.landmarks, profile)[0] for other in further]) if further else None
+    truth, outside, note = _truth(sample, rgb.shape[:2], matrix, profile.size_px)
+    return Cut(Status.OK, note, len(found), face.side_px, face.box, crop, others, truth, outside)
+
+
+def choose(sample: Sample, profile: CropProfile) -> Chosen | Cut:
+    """Read a sample's photograph and choose its face; a Cut without a crop says why there is none."""
     try:
         rgb = image.read(sample.path)
     except MediaError as error:
@@ -55,11 +77,7 @@ def cut(sample: Sample, profile: CropProfile) -> Cut:
     if face.side_px < profile.min_face_px:
         note = f"the face is {face.side_px:.0f} px, the detector needs {profile.min_face_px}"
         return Cut(Status.FACE_TOO_SMALL, note, len(found), face.side_px, face.box)
-    crop, matrix = faces.crop(rgb, face.landmarks, profile)
-    further = [other for other in found if other is not face and other.side_px >= profile.min_face_px]
-    others = np.stack([faces.crop(rgb, other.landmarks, profile)[0] for other in further]) if further else None
-    truth, outside, note = _truth(sample, rgb.shape[:2], matrix, profile.size_px)
-    return Cut(Status.OK, note, len(found), face.side_px, face.box, crop, others, truth, outside)
+    return Chosen(rgb, face, found)
 
 
 def match(found: Sequence[faces.Face], landmarks: Points) -> faces.Face | None:

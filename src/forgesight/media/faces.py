@@ -9,13 +9,15 @@ from __future__ import annotations
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from forgesight.types import Box, CardError, CropProfile, Image, MissingExtraError, Plane, Points
 
+A = TypeVar("A", bound=NDArray[Any])
 FINDER = "dlib-hog"
 ALIGNMENT = "similarity-5of68"
 
@@ -79,8 +81,8 @@ def moved(points: Points, matrix: np.ndarray) -> Points:
     return np.asarray(points @ matrix[:, :2].T + matrix[:, 2], np.float32)
 
 
-def cut(rgb: Image, matrix: np.ndarray, size_px: int) -> Image:
-    """The square (S, S, 3) that ``matrix`` (2, 3) takes the photograph to.
+def cut(rgb: A, matrix: np.ndarray, size_px: int) -> A:
+    """The square (S, S, 3) that ``matrix`` (2, 3) takes the photograph to; of a map (H, W) alike, its type kept.
 
     Where the square leaves the photograph, the photograph is mirrored. Strong reductions are area-averaged first, so
     that a large photograph does not alias.
@@ -96,9 +98,8 @@ def cut(rgb: Image, matrix: np.ndarray, size_px: int) -> Image:
     else:
         source, use = rgb, matrix
     size = (size_px, size_px)
-    return np.asarray(
-        cv2.warpAffine(source, use, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101), np.uint8
-    )
+    made = cv2.warpAffine(source, use, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    return cast(A, np.asarray(made, rgb.dtype))
 
 
 def paste(plane: Plane, matrix: np.ndarray, shape: tuple[int, int]) -> tuple[Plane, tuple[int, int, int, int]]:

@@ -1,0 +1,197 @@
+"""``forgesight robustness``: how far a detector and its map hold under what the world does to pictures.
+
+From the rows of ``evaluation.robustness`` to one table: every number at every level, as it is and as gamma, its share
+of the undamaged one (FakeLocator, figures 13 and 15), with intervals over people; and a page with curves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from forgesight import records
+from forgesight.data import manifest as manifests
+from forgesight.evaluation.robustness import DISORGANISED, MAPS, UNDAMAGED, measure
+from forgesight.evaluation.table import write_table
+from forgesight.media.degrade import OPERATORS
+from forgesight.metrics.detection import Numbers, auc_weighted
+from forgesight.metrics.intervals import DRAWS, bootstrap
+
+TABLE = "curves.parquet"
+SCHEMA: Mapping[str, Any] = {
+    "operator": pl.String,
+    "level": pl.Int64,
+    "metric": pl.String,  # auc, accuracy, real_accuracy, fake_accuracy (at 0.5), area, and the seven of maps
+    "value": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "gamma": pl.Float64,  # of the undamaged value
+    "n_real": pl.Int64,
+    "n_fake": pl.Int64,
+}
+_SHOWN = ("accuracy", "auc", "coss", "psnr", "ssim", "iou")
+
+
+def robustness(
+    manifest: Path,
+    detector: str | Path,
+    out: Path,
+    *,
+    page: Path | None = None,
+    command: Sequence[str] = (),
+    **options: Any,
+) -> Path:
+    """Measure (``evaluation.robustness.measure`` says what ``options`` are) and write ``out/curves.csv``, and the page.
+
+    Raises:
+        ManifestError, CardError, ValueError: as ``measure`` does.
+    """
+    rows = pl.read_parquet(measure(manifest, detector, out, **options).read_bytes())
+    table = curves(rows)
+    write_table(table, out / TABLE)
+    if page is not None:
+        _write(page, rows, table, manifest, str(detector), command)
+    return (out / TABLE).with_suffix(".csv")
+
+
+def curves(rows: pl.DataFrame) -> pl.DataFrame:
+    """The table (``SCHEMA``) of the rows of one detector."""
+    judged = rows.filter(pl.col("status") == "ok")
+    found: list[dict[str, Any]] = []
+    for (operator, level), part in judged.group_by(["operator", "level"], maintain_order=True):
+        found += _numbers(str(operator), int(str(level)), part)
+    undamaged = {row["metric"]: row["value"] for row in found if row["operator"] == UNDAMAGED}
+    for row in found:
+        base = undamaged.get(row["metric"])
+        row["gamma"] = row["value"] / base if base else None
+    return pl.DataFrame(found, SCHEMA).with_columns(pl.col(pl.Float64).fill_nan(None))
+
+
+def _numbers(operator: str, level: int, part: pl.DataFrame) -> list[dict[str, Any]]:
+    labels = part["label"].to_numpy().astype(np.float64)
+    people = part["person"].to_list()
+    fakes = int(labels.sum())
+    counts = {"n_real": len(labels) - fakes, "n_fake": fakes}
+    named = {"operator": operator, "level": level, **counts}
+    scored = bootstrap(_verdicts(labels), part["score"].to_numpy(), labels, people)
+    found = [{**named, "metric": metric, **interval._asdict()} for metric, interval in scored.items()]
+    for metric in ("area", *MAPS):
+        own = part.filter(pl.col(metric).is_not_null() & (pl.col("label") == (0 if metric == "area" else 1)))
+        if own.height:
+            values = own[metric].to_numpy()
+            mean = bootstrap({metric: _mean}, values, np.zeros(len(values)), own["person"].to_list())[metric]
+            found.append({**named, "metric": metric, **mean._asdict()})
+    return found
+
+
+def _verdicts(labels: Numbers) -> dict[str, Any]:
+    """Metrics of the verdict that the classes at hand allow."""
+
+    def right(of: int) -> Any:
+        def share(scores: Numbers, truth: Numbers, weights: Numbers) -> Numbers:
+            chosen = truth == of
+            hit = ((scores[chosen] >= 0.5) == of).astype(np.float64)
+            return np.asarray((weights[:, chosen] @ hit) / weights[:, chosen].sum(1))
+
+        return share
+
+    found: dict[str, Any] = {}
+    if (labels == 0).any():
+        found["real_accuracy"] = right(0)
+    if (labels == 1).any():
+        found["fake_accuracy"] = right(1)
+    if len(found) == 2:
+        found["accuracy"] = lambda s, y, w: (right(0)(s, y, w) + right(1)(s, y, w)) / 2
+        found["auc"] = auc_weighted
+    return found
+
+
+def _mean(values: Numbers, _: Numbers, weights: Numbers) -> Numbers:
+    return np.asarray((weights @ values) / weights.sum(1))
+
+
+def _write(
+    page: Path, rows: pl.DataFrame, table: pl.DataFrame, manifest: Path, detector: str, command: Sequence[str]
+) -> None:
+    page.parent.mkdir(parents=True, exist_ok=True)
+    figure = page.with_suffix(".png")
+    metrics = [name for name in _SHOWN if name in table["metric"].unique().to_list()]
+    operators = [name for name in OPERATORS if name in table["operator"].unique().to_list()]
+    if operators:
+        _draw(table, metrics, operators, figure)
+    failed = rows.filter(pl.col("status") != "ok")["path"].n_unique()
+    taken = rows.filter(pl.col("label") == 1)["target"].drop_nulls().value_counts().sort("target")
+    truths = ", ".join(f"{kind} ({count} rows)" for kind, count in taken.iter_rows())
+    parts = [
+        f"# Robustness: {detector}",
+        "Written by `forgesight robustness`, not by hand. The face is found in the undamaged photograph and cut out of "
+        "every damaged copy at the same place; level 0 is the photograph as it is. 95 % intervals over people in "
+        "parentheses; gamma is the share of the undamaged value. Maps are judged on fakes; *area* is the share of a "
+        "real photograph's map at or above 0.1.",
+        f"![Curves]({figure.name})" if operators else "",
+        _section(table, UNDAMAGED, "Undamaged", metrics),
+        *(_section(table, name, f"{OPERATORS[name].summary} ({OPERATORS[name].unit})", metrics) for name in operators),
+        _section(table, DISORGANISED, "Disorganised: cut in four and put together in another order", metrics),
+        records.how_it_was_made(
+            list(command),
+            [
+                f"Manifest: `{manifest}`, SHA-256 `{manifests.digest(manifest)}`",
+                f"Truth of the maps: {truths or 'none'}; photographs that could not be judged: {failed}",
+                f"Intervals: percentile bootstrap, {DRAWS} draws of people",
+            ],
+        ),
+    ]
+    records.write_text(page, "\n\n".join(part for part in parts if part) + "\n")
+
+
+def _section(table: pl.DataFrame, operator: str, title: str, metrics: Sequence[str]) -> str:
+    own = table.filter(pl.col("operator") == operator)
+    if not own.height:
+        return ""
+    rows = []
+    for level in own["level"].unique().sort():
+        at = {row["metric"]: row for row in own.filter(pl.col("level") == level).iter_rows(named=True)}
+        value = f" = {OPERATORS[operator].levels[level - 1]:g}" if operator in OPERATORS else ""
+        rows.append((f"{level}{value}", *(_cell(at.get(metric)) for metric in (*metrics, "area"))))
+    return f"## {title}\n\n{records.table(('level', *metrics, 'area'), rows)}"
+
+
+def _cell(row: dict[str, Any] | None) -> str:
+    if row is None or row["value"] is None:
+        return "-"
+    digits = 1 if row["metric"] == "psnr" else 3
+    bounds = "" if row["low"] is None else f" ({row['low']:.{digits}f}-{row['high']:.{digits}f})"
+    gamma = "" if row["gamma"] is None or row["level"] == 0 else f", gamma {100 * row['gamma']:.0f} %"
+    return f"{row['value']:.{digits}f}{bounds}{gamma}"
+
+
+def _draw(table: pl.DataFrame, metrics: Sequence[str], operators: Sequence[str], file: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    columns = 3
+    figure, grid = pyplot.subplots(
+        -(-len(metrics) // columns), columns, figsize=(4 * columns, 3 * -(-len(metrics) // columns)), squeeze=False
+    )
+    for axes, metric in zip(grid.ravel(), metrics, strict=False):
+        for number, name in enumerate(operators):
+            chosen = (pl.col("operator") == name) | (pl.col("operator") == UNDAMAGED)
+            own = table.filter(chosen & (pl.col("metric") == metric)).sort("level")
+            style = "-" if number < 5 else "--"
+            axes.plot(own["level"], own["value"], style, marker="o", markersize=3, label=name)
+        axes.set_title(metric, fontsize=10)
+        axes.set_xlabel("level")
+        axes.grid(alpha=0.3)
+    for axes in grid.ravel()[len(metrics) :]:
+        axes.set_visible(False)
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower center", ncols=5, frameon=False, bbox_to_anchor=(0.5, -0.06))
+    figure.tight_layout()
+    figure.savefig(file, dpi=110, bbox_inches="tight", metadata={"Software": None})
+    pyplot.close(figure)

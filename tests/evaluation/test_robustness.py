@@ -1,0 +1,152 @@
+"""Degraded photographs, judged: what level 0 says is what `evaluate` says, and truths follow the damage."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from forgesight.data import manifest
+from forgesight.evaluation import robustness
+from forgesight.evaluation.robustness import Asked, measure, original_of, views
+from forgesight.evaluation.run import evaluate
+from forgesight.media import faces, image
+from forgesight.media.degrade import OPERATORS, degrade
+from forgesight.metrics import localization
+from forgesight.types import ManifestError, Status
+from tests.evaluation import scene
+from tests.fakes import FAKE_CARD, FakeDetector, save
+
+QUIET = {"workers": 0, "progress": False}
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny set, with landmarks, so that each fake knows the photograph it was made from."""
+    folder = tmp_path_factory.mktemp("set")
+    samples = manifest.read(scene.write(folder, people=3))
+    found = {s.identities: faces.find(image.read(s.path)) for s in samples if not s.label and s.path.suffix == ".png"}
+    known = [replace(s, landmarks=found[s.identities][0].landmarks) if s.identities in found else s for s in samples]
+    manifest.write(known, folder / "manifest.parquet")
+    return folder / "manifest.parquet"
+
+
+def test_level_0_is_what_evaluate_says_and_levels_are_all_there(table: Path, tmp_path: Path) -> None:
+    evaluate(table, FakeDetector(), tmp_path / "whole", **QUIET)
+    scored = pl.read_parquet(tmp_path / "whole" / "scores.parquet")
+    file = measure(table, FakeDetector(), tmp_path / "r", operators=["jpeg", "gamma"], **QUIET)
+    found = pl.read_parquet(file)
+    assert found.schema == pl.Schema(robustness.SCHEMA)
+    undamaged = found.filter((pl.col("operator") == "none") | pl.col("operator").is_null())
+    assert undamaged.height == scored.height
+    columns = ("path", "score", "status")
+    assert set(undamaged.select(columns).iter_rows()) == set(scored.select(columns).iter_rows())
+    each = found.filter(pl.col("status") == "ok").group_by("path").len()["len"].unique().to_list()
+    assert each == [1 + 5 + 5 + 1]
+    darker = (
+        found.filter((pl.col("operator") == "gamma") & (pl.col("label") == 0))
+        .group_by("level")
+        .agg(pl.col("score").mean())
+    )
+    assert darker.sort("level")["score"].is_sorted(descending=True)
+
+
+def test_the_truth_is_worked_out_from_the_damaged_pair(table: Path) -> None:
+    samples = manifest.read(table)
+    fake = next(s for s in samples if s.method == "whiten")
+    real = next(s for s in samples if not s.label and s.identities == fake.identities)
+    asked = Asked(fake, original_of(fake, [real]))
+    assert asked.original == real.path
+    made = views(asked, FAKE_CARD.crop, [("gamma", 3)], seed=1)
+    assert (made.status, made.target) == (Status.OK, "pair")
+    whole, dark = made.views
+    one, other = image.read(real.path), image.read(fake.path)
+    for view, exponent in ((whole, None), (dark, 3)):
+        a, b = (p if exponent is None else degrade(p, "gamma", exponent) for p in (one, other))
+        gray = np.abs(a.astype(float) - b) @ np.array([0.299, 0.587, 0.114]) / 255
+        assert view.truth is not None
+        assert view.truth.max() == pytest.approx(gray.max(), rel=0.02)
+    paper = views(asked, FAKE_CARD.crop, [("gamma", 3)], target="fake").views[1]
+    assert paper.truth is not None
+    assert dark.truth is not None
+    outside = dark.truth == 0
+    assert outside.any()
+    assert paper.truth[outside].mean() > 0.05, "the paper's truth also shows what the damage did"
+
+
+def test_disorganised_crop_and_truth_are_shuffled_alike(table: Path) -> None:
+    fake = next(s for s in manifest.read(table) if s.method == "whiten")
+    made = views(Asked(fake, None), FAKE_CARD.crop, [], True)
+    assert made.target is None, "neither an original nor a mask is there"
+    real = next(s for s in manifest.read(table) if s.identities == fake.identities and not s.label)
+    whole, mixed = views(Asked(fake, real.path), FAKE_CARD.crop, [], True).views
+    assert whole.truth is not None
+    assert mixed.truth is not None
+    assert np.sort(mixed.truth.ravel()).tolist() == np.sort(whole.truth.ravel()).tolist()
+    assert not np.array_equal(mixed.truth, whole.truth)
+    bright = whole.crop[whole.truth > 0.1].astype(float).mean()
+    assert mixed.crop[mixed.truth > 0.1].astype(float).mean() == pytest.approx(bright)
+
+
+def test_maps_are_judged_by_the_seven_numbers(table: Path, tmp_path: Path) -> None:
+    found = pl.read_parquet(measure(table, FakeDetector(), tmp_path, operators=[], disorganised=False, **QUIET))
+    samples = {str(s.path): s for s in manifest.read(table)}
+    for row in found.filter(pl.col("method") == "whiten").iter_rows(named=True):
+        fake = samples[row["path"]]
+        real = next(s for s in samples.values() if s.identities == fake.identities and not s.label)
+        (view,) = views(Asked(fake, real.path), FAKE_CARD.crop).views
+        drawn = FakeDetector()(view.crop[None]).map
+        assert drawn is not None
+        assert view.truth is not None
+        assert {name: row[name] for name in robustness.MAPS} == localization.fakeness(drawn[0], view.truth)
+    reals = found.filter((pl.col("label") == 0) & (pl.col("status") == "ok"))
+    assert reals["coss"].null_count() == reals.height
+    assert reals["area"].null_count() == 0
+
+
+def test_a_killed_run_goes_on_and_another_question_begins_anew(table: Path, tmp_path: Path) -> None:
+    asked = {"operators": ["blur"], "disorganised": False, **QUIET}
+    first = FakeDetector()
+    before = pl.read_parquet(measure(table, first, tmp_path, **asked))
+    log = tmp_path / "robustness.jsonl"
+    lines = log.read_text().splitlines()
+    log.write_text("\n".join([*lines[:3], lines[3][:40]]))  # killed while it wrote the fourth
+    second = FakeDetector()
+    assert pl.read_parquet(measure(table, second, tmp_path, **asked)).equals(before)
+    assert 0 < len(second.calls) < len(first.calls)
+    third = FakeDetector()
+    measure(table, third, tmp_path, **{**asked, "operators": ["jpeg"]})
+    assert len(third.calls) == len(first.calls)
+    assert len({json.loads(line)["key"] for line in log.read_text().splitlines()}) >= 1
+
+
+def test_a_limit_draws_alike_and_bad_questions_are_refused(table: Path, tmp_path: Path) -> None:
+    asked = {"operators": [], "disorganised": False, "limit": 1, **QUIET}
+    found = pl.read_parquet(measure(table, FakeDetector(), tmp_path / "a", **asked))
+    assert found.group_by("method").len()["len"].to_list() == [1] * found["method"].n_unique()
+    with pytest.raises(ManifestError, match="no fake of the method 'x'"):
+        measure(table, FakeDetector(), tmp_path / "b", methods=["x"], **QUIET)
+    with pytest.raises(ValueError, match="no degradation 'fog'"):
+        measure(table, FakeDetector(), tmp_path / "b", operators=["fog"], **QUIET)
+
+
+def test_a_mask_stands_in_for_a_missing_original_and_a_whole_picture_is_all_fake(table: Path, tmp_path: Path) -> None:
+    fake = next(s for s in manifest.read(table) if s.method == "whiten")
+    gray = np.zeros(image.read(fake.path).shape[:2], np.uint8)
+    gray[90:180, 110:190] = 51
+    masked = replace(fake, mask=save(gray, tmp_path / "mask.png"))
+    made = views(Asked(masked, None), FAKE_CARD.crop, [("jpeg", 5)])
+    assert made.target == "mask"
+    assert all(v.truth is not None and v.truth.max() == pytest.approx(0.2, abs=1e-3) for v in made.views)
+    whole = views(Asked(replace(fake, method="synthesis"), None), FAKE_CARD.crop)
+    assert whole.target == "ones"
+    assert whole.views[0].truth is not None
+    np.testing.assert_allclose(whole.views[0].truth, 1, atol=1e-6)
+
+
+def test_every_operator_is_asked_by_default() -> None:
+    assert len(OPERATORS) >= 6
