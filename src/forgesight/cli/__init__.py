@@ -245,6 +245,58 @@ def robustness(
     typer.echo(f"table: {table}" + (f"; page: {page}" if page else ""))
 
 
+@app.command(
+    epilog="Example: forgesight cluster runs/mine forged/manifest.parquet --anchor forged/real/1.jpg --out out"
+)
+def cluster(
+    detector: Annotated[str, typer.Argument(metavar="DETECTOR", help="A run folder, an exported folder, or a name.")],
+    manifest: Annotated[
+        Path,
+        typer.Argument(metavar="MANIFEST", exists=True, dir_okay=False, help="Parquet or CSV, a row per photograph."),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Folder for table, figure and record.")
+    ],
+    anchor: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", exists=True, help="The one photograph of the manifest whose label is known."),
+    ] = None,
+    split: Annotated[str, typer.Option(metavar="NAME", help="train, val or test.")] = "test",
+    method: Annotated[
+        list[str] | None, typer.Option(metavar="METHOD", help="Fakes of this method only; repeatable; all if left out.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="At most N reals and N fakes of each method.")
+    ] = None,
+    draws: Annotated[int, typer.Option(metavar="N", min=1, help="How often to reduce, cluster and name.")] = 10,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of all chance.")] = 0,
+    workers: WorkersOption = None,
+) -> None:
+    """Tell real from forged by clusters of a detector's features and one known photograph. Needs the extra `train`.
+
+    OUT/cluster.json has the accuracy of every draw, OUT/cluster.png the first. Without --anchor each draw takes
+    another photograph.
+    """
+    check_choice(split, ("train", "val", "test"), "--split")
+    _check_detector(detector, "DETECTOR")
+    from forgesight.study.cluster import cluster as run_clustering
+
+    record = run_clustering(
+        detector,
+        manifest,
+        out,
+        anchor=anchor,
+        split=split,
+        methods=method or (),
+        limit=limit,
+        draws=draws,
+        seed=seed,
+        workers=workers,
+        command=["forgesight", *sys.argv[1:]],
+    )
+    show.clusters(record)
+
+
 @app.command(epilog="Example: forgesight compare recipes/compare/zoo.toml --page docs/results/zoo.md")
 def compare(
     recipe: Annotated[

@@ -104,3 +104,15 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str
             yield from flat(value, f"{prefix}{key}.")
         else:
             yield prefix + key, "-" if value in (None, "", {}) else str(value)
+
+
+def clusters(record: Path) -> None:
+    """The accuracies of ``forgesight cluster`` over its draws, and where the rest is."""
+    found = json.loads(record.read_text(encoding="utf-8"))
+    rows: list[tuple[str, ...]] = [("accuracy", "mean", "lowest", "highest")]
+    for name, what in (("accuracy", "both classes"), ("real_accuracy", "reals"), ("fake_accuracy", "fakes")):
+        rows.append((what, *(f"{found[name][part]:.3f}" for part in ("mean", "lowest", "highest"))))
+    columns(rows)
+    typer.echo(
+        f"{len(found['draws'])} draws over {found['real']} real and {found['fake']} forged faces: {record.parent}"
+    )
