@@ -12,6 +12,7 @@ from forgesight.forge.build import BuildRecipe
 from forgesight.forge.lab import METHODS
 from forgesight.study.compare import CompareRecipe
 from forgesight.study.lae import ExperimentsRecipe
+from forgesight.study.trials import TrialsRecipe
 from forgesight.training.forgers.recipe import ForgerRecipe, defaults
 from forgesight.training.forgers.tasks import TASKS
 from forgesight.training.lae.recipe import LaeRecipe
@@ -63,11 +64,11 @@ def test_a_comparison_names_recipes_that_fit(path: Path) -> None:
     assert set(recipe.seen) <= set(METHODS)
 
 
-def test_the_zoos_comparison_has_every_entry_but_lae_which_has_experiments_of_its_own() -> None:
+def test_the_zoos_comparison_has_every_entry_that_has_no_experiments_of_its_own() -> None:
     path = FOLDER / "compare" / "zoo.toml"
     recipe = load(path, CompareRecipe)
     names = {load(path.parent / one.recipe, TrainRecipe, one.set).net.entry for one in recipe.detector}
-    assert names == set(zoo.ARCHITECTURES) - {"lae"}
+    assert names == set(zoo.ARCHITECTURES) - {"lae", "fakelocator-resnet101", "fakelocator-mobilenet"}
 
 
 @pytest.mark.parametrize("path", sorted((FOLDER / "lae").glob("*.toml")), ids=lambda path: path.stem)
@@ -81,3 +82,14 @@ def test_lae_recipes_are_valid(path: Path) -> None:
         assert load(stage_one, LaeRecipe, (*recipe.common, *overrides)).net.entry == "lae"
     for one in recipe.baselines:
         load(path.parent / one.recipe, TrainRecipe, (*recipe.baselines_common, *one.set))
+
+
+@pytest.mark.parametrize("path", sorted((FOLDER / "fakelocator").glob("experiments*.toml")), ids=lambda path: path.stem)
+def test_experiments_name_trainings_that_fit(path: Path) -> None:
+    recipe = load(path, TrialsRecipe)
+    for trial in recipe.trial:
+        training = load(path.parent / trial.recipe, TrainRecipe, [*recipe.common, *trial.set])
+        assert training.net.entry in zoo.ARCHITECTURES
+        assert set(trial.methods) <= set(METHODS)
+    named = {trial.name for trial in recipe.trial}
+    assert {name for sheet in recipe.table for name in sheet.trials} <= named

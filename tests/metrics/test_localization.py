@@ -21,6 +21,8 @@ def test_by_hand() -> None:
     assert localization.dice(MAP, TRUTH) == pytest.approx(4 / 7)
     assert localization.false_positive_area(MAP, TRUTH) == pytest.approx(1 / 4)
     assert localization.false_positive_area(MAP) == pytest.approx(3 / 8)
+    assert localization.recall(MAP, TRUTH) == pytest.approx(2 / 4)
+    assert math.isnan(localization.recall(MAP, np.zeros_like(TRUTH)))
     # Of 16 pairs the forged pixel is above in 4 + 3 + 3 + 3, and equal in one.
     assert localization.pixel_auc(MAP, TRUTH) == pytest.approx(13.5 / 16)
 

@@ -337,6 +337,40 @@ def compare(
     typer.echo(f"table: {table}" + (f"; page: {page}" if page else ""))
 
 
+@app.command(epilog="Example: forgesight experiments recipes/fakelocator/experiments-cpu.toml --page results.md")
+def experiments(
+    recipe: Annotated[
+        Path,
+        typer.Argument(metavar="RECIPE", exists=True, dir_okay=False, help="A TOML file; see recipes/fakelocator/."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="Runs and tables; out/NAME of the recipe if left out."),
+    ] = None,
+    page: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as a page of Markdown.")] = None,
+    overrides: SetOption = None,
+    only: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Train this trial only; repeatable.")] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Run the trainings of a recipe and the tables that they answer. Needs the extra `train`.
+
+    OUT/experiments.csv has a row for each number. A finished training is never repeated; what was stopped goes on.
+    """
+    from forgesight.study.trials import experiments as run_experiments
+
+    table = run_experiments(
+        recipe,
+        out,
+        overrides=overrides or (),
+        only=only or (),
+        page_file=page,
+        progress=not quiet,
+        command=["forgesight", *sys.argv[1:]],
+        say=typer.echo,
+    )
+    typer.echo(f"table: {table}" + (f"; page: {page}" if page else ""))
+
+
 @app.command("import", epilog="Example: forgesight import mesonet Meso4_DF.h5 --out detectors/meso4-df")
 def import_(
     system: Annotated[str, typer.Argument(metavar="SYSTEM", help="mesonet, classnseg or xception.")],

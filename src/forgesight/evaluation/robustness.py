@@ -51,6 +51,8 @@ SCHEMA: Mapping[str, Any] = {
     "score": pl.Float64,
     **dict.fromkeys(MAPS, pl.Float64),
     "area": pl.Float64,  # share of the map at or above 0.1
+    "forged_area": pl.Float64,  # of the truth
+    "recall": pl.Float64,  # share of that which the map shows; null where it is empty
 }
 _VERSION = 1
 
@@ -269,4 +271,7 @@ def _rows(sample: Sample, found: Views, detector: Detector) -> Iterator[dict[str
             row["area"] = localization.false_positive_area(plane, None, localization.FAKE_LEVEL)
             if view.truth is not None and sample.label:
                 row |= localization.fakeness(plane, view.truth)
+                forged = view.truth >= localization.FAKE_LEVEL
+                row["forged_area"] = float(forged.mean())
+                row["recall"] = localization.recall(plane, forged, localization.FAKE_LEVEL) if forged.any() else None
         yield row

@@ -141,6 +141,12 @@ def fakeness(prediction: ArrayLike, truth: ArrayLike) -> dict[str, float]:
     }
 
 
+def recall(prediction: ArrayLike, truth: ArrayLike, threshold: float = THRESHOLD) -> float:
+    """Share of the forged pixels that are called. NaN if nothing is forged."""
+    called, forged = _called(prediction, truth, threshold)
+    return float(called[forged].mean()) if forged.any() else math.nan
+
+
 def _planes(prediction: ArrayLike, truth: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     _pair(prediction, truth)
     return np.asarray(prediction, np.float64), np.asarray(truth, np.float64)

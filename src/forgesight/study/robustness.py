@@ -18,14 +18,14 @@ from forgesight.data import manifest as manifests
 from forgesight.evaluation.robustness import DISORGANISED, MAPS, UNDAMAGED, measure
 from forgesight.evaluation.table import write_table
 from forgesight.media.degrade import OPERATORS
-from forgesight.metrics.detection import Numbers, auc_weighted
-from forgesight.metrics.intervals import DRAWS, bootstrap
+from forgesight.metrics.detection import Numbers, auc_weighted, eer_weighted
+from forgesight.metrics.intervals import DRAWS, Interval, bootstrap, bootstrap_mean
 
 TABLE = "curves.parquet"
 SCHEMA: Mapping[str, Any] = {
     "operator": pl.String,
     "level": pl.Int64,
-    "metric": pl.String,  # auc, accuracy, real_accuracy, fake_accuracy (at 0.5), area, and the seven of maps
+    "metric": pl.String,  # of the verdict (accuracy at 0.5), of fakes' maps, and ``area`` of reals'
     "value": pl.Float64,
     "low": pl.Float64,
     "high": pl.Float64,
@@ -72,19 +72,20 @@ def curves(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _numbers(operator: str, level: int, part: pl.DataFrame) -> list[dict[str, Any]]:
-    labels = part["label"].to_numpy().astype(np.float64)
-    people = part["person"].to_list()
-    fakes = int(labels.sum())
-    counts = {"n_real": len(labels) - fakes, "n_fake": fakes}
+    labels = part["label"].to_numpy()
+    counts = {"n_real": int((labels == 0).sum()), "n_fake": int(labels.sum())}
     named = {"operator": operator, "level": level, **counts}
-    scored = bootstrap(_verdicts(labels), part["score"].to_numpy(), labels, people)
-    found = [{**named, "metric": metric, **interval._asdict()} for metric, interval in scored.items()]
-    for metric in ("area", *MAPS):
+    return [{**named, "metric": metric, **interval._asdict()} for metric, interval in numbers(part).items()]
+
+
+def numbers(part: pl.DataFrame) -> dict[str, Interval]:
+    """Every metric that some rows (one for each photograph) allow: of the verdict, of fakes' maps, of reals' area."""
+    labels = part["label"].to_numpy().astype(np.float64)
+    found = bootstrap(_verdicts(labels), part["score"].to_numpy(), labels, part["person"].to_list())
+    for metric in ("area", "recall", *MAPS):
         own = part.filter(pl.col(metric).is_not_null() & (pl.col("label") == (0 if metric == "area" else 1)))
         if own.height:
-            values = own[metric].to_numpy()
-            mean = bootstrap({metric: _mean}, values, np.zeros(len(values)), own["person"].to_list())[metric]
-            found.append({**named, "metric": metric, **mean._asdict()})
+            found[metric] = bootstrap_mean(own[metric].to_numpy(), own["person"].to_list())
     return found
 
 
@@ -107,35 +108,21 @@ def _verdicts(labels: Numbers) -> dict[str, Any]:
     if len(found) == 2:
         found["accuracy"] = lambda s, y, w: (right(0)(s, y, w) + right(1)(s, y, w)) / 2
         found["auc"] = auc_weighted
+        found["eer"] = eer_weighted
     return found
-
-
-def _mean(values: Numbers, _: Numbers, weights: Numbers) -> Numbers:
-    return np.asarray((weights @ values) / weights.sum(1))
 
 
 def _write(
     page: Path, rows: pl.DataFrame, table: pl.DataFrame, manifest: Path, detector: str, command: Sequence[str]
 ) -> None:
     page.parent.mkdir(parents=True, exist_ok=True)
-    figure = page.with_suffix(".png")
-    metrics = [name for name in _SHOWN if name in table["metric"].unique().to_list()]
-    operators = [name for name in OPERATORS if name in table["operator"].unique().to_list()]
-    if operators:
-        _draw(table, metrics, operators, figure)
     failed = rows.filter(pl.col("status") != "ok")["path"].n_unique()
     taken = rows.filter(pl.col("label") == 1)["target"].drop_nulls().value_counts().sort("target")
     truths = ", ".join(f"{kind} ({count} rows)" for kind, count in taken.iter_rows())
     parts = [
         f"# Robustness: {detector}",
-        "Written by `forgesight robustness`, not by hand. The face is found in the undamaged photograph and cut out of "
-        "every damaged copy at the same place; level 0 is the photograph as it is. 95 % intervals over people in "
-        "parentheses; gamma is the share of the undamaged value. Maps are judged on fakes; *area* is the share of a "
-        "real photograph's map at or above 0.1.",
-        f"![Curves]({figure.name})" if operators else "",
-        _section(table, UNDAMAGED, "Undamaged", metrics),
-        *(_section(table, name, f"{OPERATORS[name].summary} ({OPERATORS[name].unit})", metrics) for name in operators),
-        _section(table, DISORGANISED, "Disorganised: cut in four and put together in another order", metrics),
+        "Written by `forgesight robustness`, not by hand.",
+        section(table, page.with_suffix(".png")),
         records.how_it_was_made(
             list(command),
             [
@@ -145,10 +132,31 @@ def _write(
             ],
         ),
     ]
-    records.write_text(page, "\n\n".join(part for part in parts if part) + "\n")
+    records.write_text(page, "\n\n".join(parts) + "\n")
 
 
-def _section(table: pl.DataFrame, operator: str, title: str, metrics: Sequence[str]) -> str:
+def section(table: pl.DataFrame, figure: Path, title: str = "") -> str:
+    """A part of a page: curves as a picture, written to ``figure``, and as tables; headed if it has a title."""
+    metrics = [name for name in _SHOWN if name in table["metric"].unique().to_list()]
+    operators = [name for name in OPERATORS if name in table["operator"].unique().to_list()]
+    if operators:
+        _draw(table, metrics, operators, figure)
+    level = "###" if title else "##"
+    titles = {UNDAMAGED: "Undamaged"}
+    titles |= {name: f"{OPERATORS[name].summary} ({OPERATORS[name].unit})" for name in operators}
+    titles[DISORGANISED] = "Disorganised: cut in four and put together in another order"
+    parts = [
+        f"## {title}" if title else "",
+        "The face is found in the undamaged photograph and cut out of every damaged copy at the same place; level 0 is "
+        "the photograph as it is. 95 % intervals over people in parentheses; gamma is the share of the undamaged "
+        "value. Maps are judged on fakes; *area* is the share of a real photograph's map at or above 0.1.",
+        f"![Curves]({figure.name})" if operators else "",
+        *(f"{level} {text}\n\n{shown}" for name, text in titles.items() if (shown := _levels(table, name, metrics))),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _levels(table: pl.DataFrame, operator: str, metrics: Sequence[str]) -> str:
     own = table.filter(pl.col("operator") == operator)
     if not own.height:
         return ""
@@ -157,7 +165,7 @@ def _section(table: pl.DataFrame, operator: str, title: str, metrics: Sequence[s
         at = {row["metric"]: row for row in own.filter(pl.col("level") == level).iter_rows(named=True)}
         value = f" = {OPERATORS[operator].levels[level - 1]:g}" if operator in OPERATORS else ""
         rows.append((f"{level}{value}", *(_cell(at.get(metric)) for metric in (*metrics, "area"))))
-    return f"## {title}\n\n{records.table(('level', *metrics, 'area'), rows)}"
+    return records.table(("level", *metrics, "area"), rows)
 
 
 def _cell(row: dict[str, Any] | None) -> str:

@@ -1,0 +1,104 @@
+"""The page of ``forgesight experiments``: one section a table, the curves under degradation, the maps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from forgesight import records
+from forgesight.data import manifest as manifests
+from forgesight.data.sources.faces import credits
+from forgesight.media import image
+from forgesight.metrics.intervals import DRAWS
+from forgesight.study import robustness
+
+if TYPE_CHECKING:
+    from forgesight.study.trials import Found, Sheet, TrialsRecipe
+
+
+def write(page: Path, settings: TrialsRecipe, found: Found, command: tuple[str, ...]) -> None:
+    """Write the page, and its figures beside it under names that begin with the page's."""
+    page.parent.mkdir(parents=True, exist_ok=True)
+    facts = [
+        f"Manifest: `{settings.manifest}`, SHA-256 `{manifests.digest(Path(settings.manifest))}`",
+        f"Intervals: percentile bootstrap, {DRAWS} draws of people",
+        *([f"Judged: at most {settings.limit} reals, and as many fakes of each method"] if settings.limit else []),
+    ]
+    parts = [
+        f"# {settings.title}",
+        "Written by `forgesight experiments`, not by hand. 95 % intervals over people in parentheses; of *clustered*, "
+        "the lowest and the highest of ten draws. Verdicts are at 0.5, both classes counting alike; maps are judged on "
+        "fakes, *area* (the share of the map at or above 0.1) on reals.",
+        f"## What we make of it\n\n*Written by hand, after the tables.* {settings.discussion}"
+        if settings.discussion
+        else "",
+        _trials(settings),
+        *(_section(page, sheet, found) for sheet in settings.table),
+        _degraded(page, settings, found),
+        _maps(page, settings, found),
+        records.how_it_was_made(list(command), facts),
+    ]
+    records.write_text(page, "\n\n".join(part for part in parts if part) + "\n")
+
+
+def _trials(settings: TrialsRecipe) -> str:
+    rows = [
+        (trial.name, f"`{Path(trial.recipe).name}`", ", ".join(trial.methods), ", ".join(trial.set) or "-")
+        for trial in settings.trial
+    ]
+    common = f"\n\nOf all: {', '.join(f'`{one}`' for one in settings.common)}." if settings.common else ""
+    return "## The trials\n\n" + records.table(("trial", "recipe", "trained on", "changed"), rows) + common
+
+
+def _section(page: Path, sheet: Sheet, found: Found) -> str:
+    own = found.table.filter(pl.col("table") == sheet.title)
+    metrics = [*sheet.metrics, *(["clustered"] if sheet.clustered else [])]
+    rows = []
+    for (trial, group), part in own.group_by(["trial", "judged"], maintain_order=True):
+        at = {row["metric"]: row for row in part.iter_rows(named=True)}
+        first = part.row(0, named=True)
+        cells = (_cell(at.get(metric)) for metric in metrics)
+        rows.append((str(trial), str(group), f"{first['n_real']} / {first['n_fake']}", *cells))
+    text = f"{sheet.text}\n\n" if sheet.text else ""
+    shown = records.table(("trial", "judged on", "real / fake", *metrics), rows) if rows else "Not measured."
+    figure = found.clusters.get(sheet.title)
+    if figure is not None and figure.exists():
+        file = page.with_name(f"{page.stem}-{_plain(sheet.title)}.png")
+        file.write_bytes(figure.read_bytes())
+        shown += f"\n\n![Features by t-SNE, the first of these]({file.name})"
+    return f"## {sheet.title}\n\n{text}{shown}"
+
+
+def _degraded(page: Path, settings: TrialsRecipe, found: Found) -> str:
+    if found.curves is None:
+        return ""
+    file = page.with_name(f"{page.stem}-degraded.png")
+    return robustness.section(found.curves, file, f"{settings.degraded}, degraded")
+
+
+def _maps(page: Path, settings: TrialsRecipe, found: Found) -> str:
+    if found.maps is None:
+        return ""
+    file = page.with_name(f"{page.stem}-maps.jpg")
+    file.write_bytes(
+        image.encode(found.maps, "jpeg:88", synthetic="Forgeries and the maps that detectors draw of them")
+    )
+    return (
+        f"## Maps\n\n![Forgery, region, and the map of each trial laid over it]({file.name})\n\n"
+        f"Held-out fakes of people who consented to be shown in altered form; each map is scaled to its maximum. "
+        f"Trials: {', '.join(settings.shown)}. Credits: {credits()}."
+    )
+
+
+def _cell(row: dict[str, Any] | None) -> str:
+    if row is None or row["value"] is None:
+        return "-"
+    digits = 1 if row["metric"] == "psnr" else 3
+    bounds = "" if row["low"] is None else f" ({row['low']:.{digits}f}-{row['high']:.{digits}f})"
+    return f"{row['value']:.{digits}f}{bounds}"
+
+
+def _plain(title: str) -> str:
+    return "-".join("".join(c if c.isalnum() else " " for c in title.lower()).split())

@@ -1,0 +1,145 @@
+"""``forgesight experiments`` at toy size: a FakeLocator with and without face attention, each trained once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from forgesight.cli import app
+from forgesight.data import manifest
+from forgesight.media import faces, image
+from forgesight.study.trials import experiments
+from forgesight.types import RecipeError, Sample
+from tests.fakes import LIGHTNING_CHATTER, astronaut, save
+
+pytestmark = LIGHTNING_CHATTER
+
+TRAINING = """
+name = "fakelocator-mobilenet"
+[data]
+path = "replaced"
+pairs_per_epoch = 4
+validation_pairs = 2
+workers = 0
+[net]
+entry = "fakelocator-mobilenet"
+[crop]
+size_px = 64
+[loss]
+kind = "fakeness"
+[optim]
+batch_pairs = 2
+epochs = 1
+average = 0
+[trainer]
+accelerator = "cpu"
+threads = 1
+"""
+RECIPE = """
+name = "toy"
+manifest = "{manifest}"
+common = ["augment.jitter=0"]
+shown = ["plain", "led"]
+shown_methods = ["blur"]
+degraded = "led"
+degraded_methods = ["blur"]
+limit = 4
+discussion = "It is a toy."
+[[trial]]
+name = "plain"
+recipe = "toy.toml"
+methods = ["blur"]
+[[trial]]
+name = "led"
+recipe = "toy.toml"
+methods = ["blur"]
+set = ["attention.parts=landmarks", "augment.p_fake=0"]
+[[table]]
+title = "Table one"
+text = "Seen and not."
+trials = ["plain", "led"]
+metrics = ["accuracy", "eer", "coss", "psnr", "iinc", "area"]
+clustered = true
+[table.judged]
+seen = ["blur"]
+unseen = ["white"]
+[[table]]
+title = "Small regions"
+trials = ["led"]
+metrics = ["recall"]
+small = 0.9
+judged = {{ all = ["blur", "white"] }}
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    samples = []
+    for number in range(10):
+        picture = np.roll(astronaut(), 5 * number, axis=1)
+        landmarks = faces.find(picture)[0].landmarks
+        split = "train" if number < 3 else "val" if number < 5 else "test"
+        for method, made in {"real": picture, "blur": cv2.blur(picture, (9, 9)), "white": picture // 2 + 127}.items():
+            forged = picture.copy()
+            forged[80:200] = made[80:200]
+            path = save(forged, tmp_path / "data" / f"{number}-{method}.png")
+            gap = np.abs(forged.astype(float) - picture) @ np.array([0.299, 0.587, 0.114]) / 255
+            mask = tmp_path / "data" / f"{number}-{method}-mask.png"
+            region = save(np.uint8(gap > 0) * np.uint8(255), tmp_path / "data" / f"{number}-{method}-region.png")
+            mask.write_bytes(image.encode_plane16(gap.astype(np.float32)))
+            known = {"mask": mask, "region": region} if method != "real" else {}
+            who = {"identities": (str(number),), "dataset": "london", "split": split, "landmarks": landmarks}
+            samples.append(Sample(path, int(method != "real"), method, **who, **known))
+    manifest.write(samples, tmp_path / "data" / "manifest.parquet")
+    (tmp_path / "toy.toml").write_text(TRAINING)
+    path = tmp_path / "experiments.toml"
+    path.write_text(RECIPE.format(manifest=tmp_path / "data" / "manifest.parquet"))
+    return path
+
+
+def test_every_table_is_there_and_nothing_is_run_twice(recipe: Path) -> None:
+    out, page = recipe.parent / "out", recipe.parent / "docs" / "toy.md"
+    said = f"experiments {recipe} --out {out} --page {page} -q"
+    result = CliRunner().invoke(app, said.split())
+    assert result.exit_code == 0, result.output
+    found = pl.read_csv(out / "experiments.csv")
+    assert set(found["trial"]) == {"plain", "led"}
+    assert set(found["judged"]) == {"seen", "unseen", "all"}
+    first = found.filter((pl.col("table") == "Table one") & (pl.col("judged") == "unseen"))
+    assert {"accuracy", "eer", "coss", "clustered", "area", "recall"} <= set(first["metric"])
+    assert first["n_fake"].unique().to_list() == [4]
+    text = page.read_text()
+    for part in ("## The trials", "## Table one", "It is a toy", "## Small regions", "## led, degraded", "### JPEG"):
+        assert part in text
+    assert "| trial | judged on | real / fake | accuracy | eer | coss | psnr | iinc | area | clustered |" in text
+    for figure in ("toy-maps.jpg", "toy-degraded.png", "toy-table-one.png"):
+        assert (page.parent / figure).stat().st_size > 3000
+        assert figure in text
+    before = {file: file.stat().st_mtime_ns for file in recipe.parent.rglob("weights.safetensors")}
+    assert len(before) == 2
+    lines: list[str] = []
+    experiments(recipe, out, progress=False, say=lines.append)
+    assert lines == ["plain: trained before", "led: trained before"]
+    assert {file: file.stat().st_mtime_ns for file in before} == before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('unseen = ["white"]', 'unseen = ["whit"]'), "Table one: .* no fake of the method 'whit'"),
+        (('trials = ["led"]', 'trials = ["lead"]'), "Small regions: no trial 'lead'"),
+        (('metrics = ["recall"]', 'metrics = ["recal"]'), "no metric 'recal'"),
+        (('name = "led"', 'name = "plain"'), "two trials have one name"),
+        (('degraded = "led"', 'degraded = "x"'), "degraded: no trial 'x'"),
+    ],
+)
+def test_a_wrong_recipe_is_refused(change: tuple[str, str], message: str, recipe: Path) -> None:
+    recipe.write_text(recipe.read_text().replace(*change))
+    with pytest.raises(RecipeError, match=message):
+        experiments(recipe, recipe.parent / "out", progress=False)
