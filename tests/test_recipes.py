@@ -17,6 +17,7 @@ from forgesight.training.forgers.recipe import ForgerRecipe, defaults
 from forgesight.training.forgers.tasks import TASKS
 from forgesight.training.lae.recipe import LaeRecipe
 from forgesight.training.recipe import TrainRecipe
+from forgesight.training.search.recipe import SearchRecipe
 
 FOLDER = Path(__file__).parents[1] / "recipes"
 RECIPES = sorted(FOLDER.glob("*.toml"))
@@ -68,7 +69,7 @@ def test_the_zoos_comparison_has_every_entry_that_has_no_experiments_of_its_own(
     path = FOLDER / "compare" / "zoo.toml"
     recipe = load(path, CompareRecipe)
     names = {load(path.parent / one.recipe, TrainRecipe, one.set).net.entry for one in recipe.detector}
-    assert names == set(zoo.ARCHITECTURES) - {"lae", "fakelocator-resnet101", "fakelocator-mobilenet"}
+    assert names == set(zoo.ARCHITECTURES) - {"lae", "add", "fakelocator-resnet101", "fakelocator-mobilenet"}
 
 
 @pytest.mark.parametrize("path", sorted((FOLDER / "lae").glob("*.toml")), ids=lambda path: path.stem)
@@ -82,6 +83,13 @@ def test_lae_recipes_are_valid(path: Path) -> None:
         assert load(stage_one, LaeRecipe, (*recipe.common, *overrides)).net.entry == "lae"
     for one in recipe.baselines:
         load(path.parent / one.recipe, TrainRecipe, (*recipe.baselines_common, *one.set))
+
+
+@pytest.mark.parametrize("path", sorted((FOLDER / "add").glob("search*.toml")), ids=lambda path: path.stem)
+def test_a_search_is_valid(path: Path) -> None:
+    recipe = load(path, SearchRecipe)
+    assert (recipe.optim.optimizer, recipe.loss.kind) == ("sgd", "potential")
+    assert len(recipe.search.operations) == 11
 
 
 @pytest.mark.parametrize("path", sorted((FOLDER / "fakelocator").glob("experiments*.toml")), ids=lambda path: path.stem)

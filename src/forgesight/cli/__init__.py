@@ -115,6 +115,29 @@ def train(
     typer.echo(f"run folder: {run}")
 
 
+@app.command(epilog="Example: forgesight search recipes/add/search-cpu.toml --out runs/search")
+def search(
+    recipe: Annotated[
+        Path, typer.Argument(metavar="RECIPE", exists=True, dir_okay=False, help="A TOML file; see recipes/add/.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Run folder; runs/NAME of the recipe if left out.")
+    ] = None,
+    overrides: SetOption = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the run folder.")] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Let the data choose the cells of a detector (ADD). Needs the extra `train`.
+
+    OUT/genotype.json is what was found: train it with --set net.args.genotype=OUT/genotype.json. OUT/cells.png draws
+    it, OUT/alphas.png shows how it came about, OUT/genotypes.jsonl has the cells of every epoch.
+    """
+    from forgesight.training.search.run import search as run_search
+
+    folder = run_search(recipe, out, overrides or (), resume=resume, progress=not quiet)
+    typer.echo(f"genotype: {folder / 'genotype.json'}; drawn: {folder / 'cells.png'}")
+
+
 @app.command(epilog="Example: forgesight export runs/mine detectors/mine")
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", exists=True, file_okay=False, help="A run folder.")],

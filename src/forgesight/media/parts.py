@@ -42,8 +42,7 @@ def parts(landmarks: Points, size_px: int) -> Regions:
     shape = (size_px, size_px)
     side = float(np.ptp(landmarks, axis=0).max())
     up = landmarks[27] - landmarks[33]
-    forehead = landmarks[17:27] + 0.55 * up
-    face = _hull(np.concatenate([landmarks, forehead]), shape)
+    face = hull(landmarks, size_px, forehead=True)
     thick = max(1, round(0.06 * side))
     brows = np.zeros(shape, np.uint8)
     for brow in (landmarks[17:22], landmarks[22:27]):
@@ -60,6 +59,13 @@ def parts(landmarks: Points, size_px: int) -> Regions:
     hair, skin = box & (1 - face), face & (1 - features)
     found = {"hair": hair, "nose": nose, "mouth": mouth, "eyes": eyes, "brows": brows, "skin": skin, "face": face}
     return {name: np.asarray(mask, np.uint8) for name, mask in found.items()}
+
+
+def hull(landmarks: Points, size_px: int, *, forehead: bool = False) -> NDArray[np.uint8]:
+    """The convex hull of the landmarks (68, 2) in a square of ``size_px``, (S, S) of 0 and 1."""
+    if forehead:
+        landmarks = np.concatenate([landmarks, landmarks[17:27] + 0.55 * (landmarks[27] - landmarks[33])])
+    return _hull(landmarks, (size_px, size_px))
 
 
 class Parser:

@@ -121,6 +121,8 @@ class Pairs(Dataset[dict[str, Tensor]]):
         ]
         jitter = self.jitter(rng) if self.train else np.eye(3)
         crops, regions = zip(*(self._crop(p, region, jitter) for p, region, _ in pair), strict=True)
+        if self.recipe.loss.kind == "potential":
+            pair, regions = self._potential(pair, jitter)
         planes = list(regions)
         if self.find is not None:
             planes += self._attention(self.find, [portrait for portrait, *_ in pair], crops, regions[1], jitter)
@@ -137,6 +139,13 @@ class Pairs(Dataset[dict[str, Tensor]]):
             "known": torch.tensor([known for _, _, known in pair]),
             **({"attention": masks[2:].contiguous()} if self.find else {}),
         }
+
+    def _potential(self, pair: list[Any], jitter: np.ndarray) -> tuple[list[Any], tuple[NDArray[np.uint8], ...]]:
+        """Where a face could be forged: its hull, of real and forged alike (ADD, section III-C); always known."""
+        size, forehead = self.profile.size_px, self.recipe.loss.forehead
+        at = [faces.moved(portrait.landmarks, self._matrix(portrait, jitter)) for portrait, *_ in pair]
+        hulls = tuple(parts.hull(points, size, forehead=forehead) * np.uint8(255) for points in at)
+        return [(portrait, region, True) for portrait, region, _ in pair], hulls
 
     def _touched(self, rng: np.random.Generator) -> list[bool]:
         """Which of the two are augmented at all. Nothing is drawn where both always are."""

@@ -85,6 +85,16 @@ def fakeness(graph: Graph, crops: Tensor, truth: Truth, section: LossSection) ->
     return Terms(section.verdict_weight * verdict + section.map_weight * region, verdict, region, output.logits)
 
 
+def potential(graph: Graph, crops: Tensor, truth: Truth, section: LossSection) -> Terms:
+    """Cross-entropy plus the mean squared error of the map, which shows the face, forged or not (ADD, eq. 5 to 7)."""
+    output = graph.raw(crops)
+    verdict = losses.classification(output.logits, truth.labels)
+    region = verdict.new_zeros(())
+    if output.map is not None:
+        region = losses.fakeness(output.map, truth.regions, truth.known, "squared")
+    return Terms(verdict + section.map_weight * region, verdict, region, output.logits)
+
+
 def capsule(graph: Graph, crops: Tensor, truth: Truth, section: LossSection) -> Terms:
     """The sum of one cross-entropy for each dimension of the class capsules (features (N, dimensions * 2))."""
     output = graph.raw(crops)
@@ -136,6 +146,7 @@ OBJECTIVES: Mapping[str, Objective] = MappingProxyType(
         "patches": patches,
         "attention": attention,
         "fakeness": fakeness,
+        "potential": potential,
         "capsule": capsule,
         "halves": halves,
     }

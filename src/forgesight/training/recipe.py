@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from forgesight.config import Recipe
 
@@ -17,8 +18,22 @@ class NetSection(Recipe):
     """Which entry of the zoo is trained, and from what."""
 
     entry: str = "effnet-map"
-    args: dict[str, float | int | str | bool] = Field(default_factory=dict)
+    args: dict[str, float | int | str | bool] = Field(default_factory=dict)  # "genotype" may be a file of a search
     init: str = "random"  # "random"; "imagenet", which may have to be downloaded; or a run folder to begin from
+
+    @field_validator("args")
+    @classmethod
+    def _read(cls, args: dict[str, Any]) -> dict[str, Any]:
+        """A genotype's file is taken at its word: what is trained, and hashed, is what stands in it now."""
+        named = args.get("genotype")
+        if not isinstance(named, str) or not named.endswith(".json"):
+            return args
+        try:
+            return {**args, "genotype": Path(named).read_text(encoding="utf-8").strip()}
+        except OSError as error:
+            raise ValueError(
+                f"genotype: {named} cannot be read ({error.strerror}); name genotype.json of a search"
+            ) from error
 
 
 class CropSection(Recipe):
@@ -75,10 +90,18 @@ class AttentionSection(Recipe):
 class LossSection(Recipe):
     """What is minimised; see ``training.objectives``."""
 
-    kind: Literal["cross-entropy", "squared-error", "patches", "attention", "fakeness", "capsule", "halves"] = (
-        "cross-entropy"
-    )
+    kind: Literal[
+        "cross-entropy",
+        "squared-error",
+        "patches",
+        "attention",
+        "fakeness",
+        "potential",
+        "capsule",
+        "halves",
+    ] = "cross-entropy"
     distance: Literal["absolute", "squared", "focal", "dice"] = "absolute"  # of "fakeness"
+    forehead: bool = False  # of "potential": the face's hull reaches above the brows
     verdict_weight: float = Field(1.0, ge=0)  # of "fakeness"; 0 teaches the map alone
     map_weight: float = Field(1.0, ge=0)
     reconstruction: Literal["absolute", "squared"] = "absolute"

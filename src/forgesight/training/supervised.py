@@ -102,10 +102,14 @@ class Supervised(lightning.LightningModule):
 
     def _terms(self, batch: dict[str, Tensor]) -> Terms:
         crops = batch["crops"].flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        regions = batch["regions"].flatten(0, 1)[:, None].float() / 255
-        attention = batch["attention"].flatten(0, 1)[:, None].float() / 255 if "attention" in batch else None
-        truth = Truth(batch["labels"].flatten(), regions, batch["known"].flatten(), attention)
-        return self.objective(self.graph, crops, truth, self.loss)
+        return self.objective(self.graph, crops, truth_of(batch), self.loss)
+
+
+def truth_of(batch: dict[str, Tensor]) -> Truth:
+    """What is known of the crops of a batch of pairs."""
+    regions = batch["regions"].flatten(0, 1)[:, None].float() / 255
+    attention = batch["attention"].flatten(0, 1)[:, None].float() / 255 if "attention" in batch else None
+    return Truth(batch["labels"].flatten(), regions, batch["known"].flatten(), attention)
 
 
 def log_auc(module: lightning.LightningModule, seen: list[tuple[Tensor, Tensor]]) -> None:

@@ -1,0 +1,1 @@
+"""ADD's search: which operations the cells of a detector are made of is learnt beside their weights."""
