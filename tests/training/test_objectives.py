@@ -8,12 +8,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from forgesight.detectors import zoo
 from forgesight.detectors.graph import Graph
 from forgesight.detectors.nets.halves import Decoded, Halves
 from forgesight.detectors.output import NetOutput
 from forgesight.training.objectives import OBJECTIVES, Terms, Truth
-from forgesight.training.recipe import LossSection
-from forgesight.types import Card, RecipeError
+from forgesight.training.recipe import LossSection, OptimSection
+from forgesight.training.supervised import Supervised
+from forgesight.types import Card, CropProfile, RecipeError
 
 LABELS = torch.tensor([0, 1])
 
@@ -138,3 +140,22 @@ def test_fakeness_adds_the_verdict_and_hands_on_the_attention() -> None:
     graph = Graph(Card("x", "x:Y"), _Attends())
     led = OBJECTIVES["fakeness"](graph, torch.zeros(2, 3, 4, 4), truth, LossSection(kind="fakeness"))
     assert float(led.region) == pytest.approx((0.25 + 0.05) / 2)
+
+
+def test_only_the_parts_named_learn_and_the_norms_of_the_others_stay() -> None:
+    torch.manual_seed(0)
+    graph = Graph(zoo.resized(zoo.card("meso4"), CropProfile(size_px=64, margin=0.3)))
+    module = Supervised(graph, LossSection(), OptimSection(learn=["hidden", "out"]), 10)
+    net = graph.net
+    assert {name for name, p in net.named_parameters() if p.requires_grad} == {
+        *("hidden.weight", "hidden.bias", "out.weight", "out.bias")
+    }
+    net.train()
+    module.on_train_epoch_start()
+    norm = next(m for m in net.modules() if isinstance(m, nn.BatchNorm2d))
+    before = norm.running_mean.clone()  # type: ignore[union-attr]
+    graph.raw(torch.randint(0, 256, (4, 3, 64, 64)))
+    assert torch.equal(norm.running_mean, before)  # type: ignore[arg-type]
+    assert net.dropout.training, "what drops out in front of a part that learns still does"  # type: ignore[union-attr]
+    with pytest.raises(RecipeError, match=r"no part 'head' .* it has blocks, hidden, out"):
+        Supervised(graph, LossSection(), OptimSection(learn=["head"]), 10)

@@ -121,6 +121,7 @@ class OptimSection(Recipe):
     batch_pairs: int = Field(16, ge=1)
     epochs: int = Field(30, ge=1)
     head_epochs: int = Field(0, ge=0)  # at first only the last layer learns, for so many epochs
+    learn: list[str] = Field(default_factory=list)  # dotted names of the net's parts that learn; empty: all of them
     horizon_epochs: int | None = None  # the cosine is laid over this many epochs, of which ``epochs`` are trained
     warmup_steps: int = Field(300, ge=0)
     average: float = Field(0.998, ge=0, lt=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import lightning
@@ -32,6 +33,7 @@ class Supervised(lightning.LightningModule):
         super().__init__()
         self.graph = graph
         self.objective, self.loss, self.optim = OBJECTIVES[loss.kind], loss, optim
+        self.still = _hold_still(graph.net, optim.learn)
         self.learning = [parameter for parameter in graph.net.parameters() if parameter.requires_grad]
         self.total_steps = total_steps
         self.seen: list[tuple[Tensor, Tensor]] = []
@@ -58,7 +60,9 @@ class Supervised(lightning.LightningModule):
         log_auc(self, self.seen)
 
     def on_train_epoch_start(self) -> None:
-        """Hold everything but the last layer still while ``head_epochs`` last."""
+        """Hold everything but the last layer still while ``head_epochs`` last; what never learns keeps its norms."""
+        for module in self.still:
+            module.eval()
         if self.optim.head_epochs:
             head = {id(parameter) for parameter in self._head().parameters()}
             for parameter in self.learning:
@@ -103,6 +107,28 @@ class Supervised(lightning.LightningModule):
     def _terms(self, batch: dict[str, Tensor]) -> Terms:
         crops = batch["crops"].flatten(0, 1).contiguous(memory_format=torch.channels_last)
         return self.objective(self.graph, crops, truth_of(batch), self.loss)
+
+
+def _hold_still(net: nn.Module, learn: Sequence[str]) -> list[nn.Module]:
+    """Freeze what is not of the parts named; the batch norms outside of them, whose statistics stay as well.
+
+    Raises:
+        RecipeError: the net has no part of such a name.
+    """
+    if not learn:
+        return []
+    modules = dict(net.named_modules())
+    for name in learn:
+        if name not in modules or not list(modules[name].parameters()):
+            parts = ", ".join(name for name, module in net.named_children() if list(module.parameters()))
+            raise RecipeError(
+                f"optim.learn: {type(net).__name__} has no part {name!r} that could learn; it has {parts}"
+            )
+    free = {id(parameter) for name in learn for parameter in modules[name].parameters()}
+    for parameter in net.parameters():
+        parameter.requires_grad_(parameter.requires_grad and id(parameter) in free)
+    inside = {id(module) for name in learn for module in modules[name].modules()}
+    return [m for m in modules.values() if isinstance(m, nn.modules.batchnorm._BatchNorm) and id(m) not in inside]
 
 
 def truth_of(batch: dict[str, Tensor]) -> Truth:
