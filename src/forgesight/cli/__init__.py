@@ -18,9 +18,24 @@ import typer
 from forgesight import __version__
 from forgesight.cli import show
 from forgesight.cli.data import data_app
-from forgesight.cli.doors import STYLE, Doors, QuietOption, SetOption, WorkersOption, check_choice
+from forgesight.cli.doors import (
+    STYLE,
+    DetectorOption,
+    Doors,
+    ManifestArgument,
+    PageOption,
+    QuietOption,
+    RecipeArgument,
+    ResumeOption,
+    RunOption,
+    SetOption,
+    WorkersOption,
+    check_choice,
+    check_detector,
+)
 from forgesight.cli.forge import forge_app
 from forgesight.cli.lae import lae_app
+from forgesight.cli.study import study_app
 
 app = typer.Typer(
     cls=Doors,
@@ -48,11 +63,6 @@ app.add_typer(
     help="LAE: train, ask for masks, finetune with what was painted.",
     epilog="Example: forgesight lae select runs/lae --masks 100 --out to-paint",
 )
-
-DetectorOption = Annotated[
-    str,
-    typer.Option("--detector", "-d", metavar="NAME|FOLDER", help="A name of the zoo, a run folder or an exported one."),
-]
 
 
 def _print_version(wanted: bool) -> None:
@@ -86,7 +96,7 @@ def scan(
     OUT/report.html is for reading, OUT/results.jsonl for programs (one object per file), OUT/overlays/ holds the maps.
     A scan that was stopped goes on where it was when the same command is typed again.
     """
-    _check_detector(detector)
+    check_detector(detector)
     from forgesight.scanning.folder import scan_paths
 
     summary = scan_paths(
@@ -98,15 +108,11 @@ def scan(
 
 @app.command(epilog="Example: forgesight train recipes/default-cpu.toml --set optim.epochs=5")
 def train(
-    recipe: Annotated[
-        Path, typer.Argument(metavar="RECIPE", exists=True, dir_okay=False, help="A TOML file; see recipes/.")
-    ],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Run folder; runs/NAME of the recipe if left out.")
-    ] = None,
+    recipe: RecipeArgument,
+    out: RunOption = None,
     overrides: SetOption = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the run folder.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    resume: ResumeOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Train a detector from a recipe into a run folder. Needs the extra `train`."""
     from forgesight.training.run import train as run_training
@@ -117,14 +123,10 @@ def train(
 
 @app.command(epilog="Example: forgesight search recipes/add/search-cpu.toml --out runs/search")
 def search(
-    recipe: Annotated[
-        Path, typer.Argument(metavar="RECIPE", exists=True, dir_okay=False, help="A TOML file; see recipes/add/.")
-    ],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Run folder; runs/NAME of the recipe if left out.")
-    ] = None,
+    recipe: RecipeArgument,
+    out: RunOption = None,
     overrides: SetOption = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the run folder.")] = False,
+    resume: ResumeOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Let the data choose the cells of a detector (ADD). Needs the extra `train`.
@@ -151,16 +153,13 @@ def export(
 
 @app.command(epilog="Example: forgesight evaluate forged/manifest.parquet --out scores --page page.md")
 def evaluate(
-    manifest: Annotated[
-        Path,
-        typer.Argument(metavar="MANIFEST", exists=True, dir_okay=False, help="Parquet or CSV, a row per photograph."),
-    ],
+    manifest: ManifestArgument,
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Folder for scores and table.")
     ],
     detector: DetectorOption = "default",
     split: Annotated[str, typer.Option(metavar="NAME", help="train, val, test or all.")] = "test",
-    page: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as a page of Markdown.")] = None,
+    page: PageOption = None,
     readme: Annotated[
         Path | None,
         typer.Option(
@@ -177,13 +176,13 @@ def evaluate(
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the bootstrap.")] = 0,
     workers: WorkersOption = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Measure a detector on a manifest: one tidy table with intervals.
 
     OUT/table.csv has a row for each number of each method and source; OUT/scores.parquet a row for each photograph.
     """
-    _check_detector(detector)
+    check_detector(detector)
     check_choice(split, ("train", "val", "test", "all"), "--split")
     others = dict(_pair(text) for text in left_out or ())
     from forgesight.evaluation.run import evaluate as run_evaluation
@@ -206,192 +205,7 @@ def evaluate(
     typer.echo(f"table: {table.with_suffix('.csv')}" + (f"; page: {page}" if page else ""))
 
 
-@app.command(epilog="Example: forgesight robustness forged/manifest.parquet --operator jpeg --limit 100 --out robust")
-def robustness(
-    manifest: Annotated[
-        Path,
-        typer.Argument(metavar="MANIFEST", exists=True, dir_okay=False, help="Parquet or CSV, a row per photograph."),
-    ],
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Folder for rows and curves.")
-    ],
-    detector: DetectorOption = "default",
-    split: Annotated[str, typer.Option(metavar="NAME", help="train, val or test.")] = "test",
-    method: Annotated[
-        list[str] | None, typer.Option(metavar="METHOD", help="Fakes of this method only; repeatable; all if left out.")
-    ] = None,
-    operator: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="This degradation only; repeatable; all if left out.")
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="At most N reals and N fakes of each method.")
-    ] = None,
-    target: Annotated[
-        str, typer.Option(metavar="KIND", help="Truth of a map from the damaged pair, or the damaged fake alone.")
-    ] = "pair",
-    page: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the results as a page, with curves (extra `train`).")
-    ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of noise and of what is drawn.")] = 0,
-    workers: WorkersOption = None,
-    quiet: QuietOption = False,
-) -> None:
-    """Measure how a detector and its map hold under compression, blur, noise and the like.
-
-    OUT/curves.csv has a row for each number at each level, as it is and as its share of the undamaged one. A run that
-    was stopped goes on.
-    """
-    from forgesight.media.degrade import OPERATORS
-
-    _check_detector(detector)
-    check_choice(split, ("train", "val", "test"), "--split")
-    check_choice(target, ("pair", "fake"), "--target")
-    for name in operator or ():
-        check_choice(name, tuple(OPERATORS), "--operator")
-    from forgesight.study.robustness import robustness as measure
-
-    table = measure(
-        manifest,
-        detector,
-        out,
-        page=page,
-        command=["forgesight", *sys.argv[1:]],
-        split=split,
-        methods=method or (),
-        operators=operator or tuple(OPERATORS),
-        limit=limit,
-        target=target,
-        seed=seed,
-        workers=workers,
-        progress=not quiet,
-    )
-    typer.echo(f"table: {table}" + (f"; page: {page}" if page else ""))
-
-
-@app.command(
-    epilog="Example: forgesight cluster runs/mine forged/manifest.parquet --anchor forged/real/1.jpg --out out"
-)
-def cluster(
-    detector: Annotated[str, typer.Argument(metavar="DETECTOR", help="A run folder, an exported folder, or a name.")],
-    manifest: Annotated[
-        Path,
-        typer.Argument(metavar="MANIFEST", exists=True, dir_okay=False, help="Parquet or CSV, a row per photograph."),
-    ],
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Folder for table, figure and record.")
-    ],
-    anchor: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", exists=True, help="The one photograph of the manifest whose label is known."),
-    ] = None,
-    split: Annotated[str, typer.Option(metavar="NAME", help="train, val or test.")] = "test",
-    method: Annotated[
-        list[str] | None, typer.Option(metavar="METHOD", help="Fakes of this method only; repeatable; all if left out.")
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="At most N reals and N fakes of each method.")
-    ] = None,
-    draws: Annotated[int, typer.Option(metavar="N", min=1, help="How often to reduce, cluster and name.")] = 10,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of all chance.")] = 0,
-    workers: WorkersOption = None,
-) -> None:
-    """Tell real from forged by clusters of a detector's features and one known photograph. Needs the extra `train`.
-
-    OUT/cluster.json has the accuracy of every draw, OUT/cluster.png the first. Without --anchor each draw takes
-    another photograph.
-    """
-    check_choice(split, ("train", "val", "test"), "--split")
-    _check_detector(detector, "DETECTOR")
-    from forgesight.study.cluster import cluster as run_clustering
-
-    record = run_clustering(
-        detector,
-        manifest,
-        out,
-        anchor=anchor,
-        split=split,
-        methods=method or (),
-        limit=limit,
-        draws=draws,
-        seed=seed,
-        workers=workers,
-        command=["forgesight", *sys.argv[1:]],
-    )
-    show.clusters(record)
-
-
-@app.command(epilog="Example: forgesight compare recipes/compare/zoo.toml --page docs/results/zoo.md")
-def compare(
-    recipe: Annotated[
-        Path, typer.Argument(metavar="RECIPE", exists=True, dir_okay=False, help="A TOML file; see recipes/compare/.")
-    ],
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", metavar="DIR", help="Runs and tables; out/NAME of the recipe if left out."),
-    ] = None,
-    page: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as a page of Markdown.")] = None,
-    cards: Annotated[
-        Path | None, typer.Option(metavar="DIR", file_okay=False, help="Write a model card for every entry of the zoo.")
-    ] = None,
-    overrides: SetOption = None,
-    only: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Train and judge this detector only; repeatable.")
-    ] = None,
-    quiet: QuietOption = False,
-) -> None:
-    """Train detectors alike, judge them on seen and unseen methods. Needs the extra `train`.
-
-    OUT/standings.csv has a row for each number. A finished run is never repeated; what was stopped goes on.
-    """
-    from forgesight.study.compare import compare as run_comparison
-
-    table = run_comparison(
-        recipe,
-        out,
-        overrides=overrides or (),
-        only=only or (),
-        page_file=page,
-        cards_folder=cards,
-        progress=not quiet,
-        command=["forgesight", *sys.argv[1:]],
-        say=typer.echo,
-    )
-    show.standings(table)
-    typer.echo(f"table: {table}" + (f"; page: {page}" if page else ""))
-
-
-@app.command(epilog="Example: forgesight experiments recipes/fakelocator/experiments-cpu.toml --page results.md")
-def experiments(
-    recipe: Annotated[
-        Path,
-        typer.Argument(metavar="RECIPE", exists=True, dir_okay=False, help="A TOML file; see recipes/fakelocator/."),
-    ],
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", metavar="DIR", help="Runs and tables; out/NAME of the recipe if left out."),
-    ] = None,
-    page: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as a page of Markdown.")] = None,
-    overrides: SetOption = None,
-    only: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Train this trial only; repeatable.")] = None,
-    quiet: QuietOption = False,
-) -> None:
-    """Run the trainings of a recipe and the tables that they answer. Needs the extra `train`.
-
-    OUT/experiments.csv has a row for each number. A finished training is never repeated; what was stopped goes on.
-    """
-    from forgesight.study.trials import experiments as run_experiments
-
-    table = run_experiments(
-        recipe,
-        out,
-        overrides=overrides or (),
-        only=only or (),
-        page_file=page,
-        progress=not quiet,
-        command=["forgesight", *sys.argv[1:]],
-        say=typer.echo,
-    )
-    typer.echo(f"table: {table}" + (f"; page: {page}" if page else ""))
+app.add_typer(study_app)
 
 
 @app.command("import", epilog="Example: forgesight import mesonet Meso4_DF.h5 --out detectors/meso4-df")
@@ -441,21 +255,9 @@ def main() -> None:
     app(prog_name="forgesight")
 
 
-def _check_detector(name: str, option: str = "--detector") -> None:
-    from forgesight.detectors import zoo
-
-    if Path(name).is_dir():
-        return
-    if name in zoo.ARCHITECTURES:
-        raise typer.BadParameter(
-            f"{name!r} is an architecture without weights; train it and name its run folder", param_hint=option
-        )
-    check_choice(name, zoo.SHIPPED, option, "or name a run folder or an exported one")
-
-
 def _pair(text: str) -> tuple[str, str]:
     method, separator, detector = text.partition("=")
     if not (separator and method and detector):
         raise typer.BadParameter(f"{text!r} is not of the form METHOD=DETECTOR", param_hint="--left-out")
-    _check_detector(detector, "--left-out")
+    check_detector(detector, "--left-out")
     return method, detector

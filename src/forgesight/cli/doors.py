@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -27,6 +28,34 @@ SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="A.B=C", help="Change one value of the recipe; repeatable.")
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
+DetectorOption = Annotated[
+    str,
+    typer.Option("--detector", "-d", metavar="NAME|FOLDER", help="A name of the zoo, a run folder or an exported one."),
+]
+RecipeArgument = Annotated[
+    Path, typer.Argument(metavar="RECIPE", exists=True, dir_okay=False, help="A TOML file; see recipes/.")
+]
+ManifestArgument = Annotated[
+    Path, typer.Argument(metavar="MANIFEST", exists=True, dir_okay=False, help="Parquet or CSV, a row per photograph.")
+]
+RunOption = Annotated[
+    Path | None, typer.Option("--out", "-o", metavar="DIR", help="Run folder; runs/NAME of the recipe if left out.")
+]
+StudyOption = Annotated[
+    Path | None, typer.Option("--out", "-o", metavar="DIR", help="Runs and tables; out/NAME of the recipe if left out.")
+]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the run folder.")]
+PageOption = Annotated[
+    Path | None, typer.Option("--page", metavar="FILE", help="Write the results as a page of Markdown.")
+]
+SplitOption = Annotated[str, typer.Option("--split", metavar="NAME", help="train, val or test.")]
+MethodsOption = Annotated[
+    list[str] | None,
+    typer.Option("--method", metavar="METHOD", help="Fakes of this method only; repeatable; all if left out."),
+]
+LimitOption = Annotated[
+    int | None, typer.Option("--limit", metavar="N", min=1, help="At most N reals and N fakes of each method.")
+]
 
 _EXTRA_OF = {
     **dict.fromkeys(
@@ -96,3 +125,16 @@ def check_choice(value: str, known: Iterable[str], option: str, mend: str = "") 
         guess = get_close_matches(value, known, 1)
         hint = f"did you mean {guess[0]!r}?" if guess else f"known: {', '.join(known)}"
         raise typer.BadParameter("; ".join(filter(None, (f"no {value!r}; {hint}", mend))), param_hint=option)
+
+
+def check_detector(name: str, option: str = "--detector") -> None:
+    """Refuse, as wrong usage, what is neither a shipped detector nor a folder."""
+    from forgesight.detectors import zoo
+
+    if Path(name).is_dir():
+        return
+    if name in zoo.ARCHITECTURES:
+        raise typer.BadParameter(
+            f"{name!r} is an architecture without weights; train it and name its run folder", param_hint=option
+        )
+    check_choice(name, zoo.SHIPPED, option, "or name a run folder or an exported one")

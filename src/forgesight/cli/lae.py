@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from forgesight.cli.doors import STYLE, QuietOption, SetOption, check_choice
+from forgesight.cli.doors import (
+    STYLE,
+    PageOption,
+    QuietOption,
+    RecipeArgument,
+    ResumeOption,
+    RunOption,
+    SetOption,
+    StudyOption,
+    check_choice,
+)
 
 lae_app = typer.Typer(**STYLE)
 
@@ -17,14 +27,10 @@ RunArgument = Annotated[Path, typer.Argument(metavar="RUN", exists=True, file_ok
 
 @lae_app.command(epilog="Example: forgesight lae train recipes/lae/swap.toml --out runs/lae")
 def train(
-    recipe: Annotated[
-        Path, typer.Argument(metavar="RECIPE", exists=True, dir_okay=False, help="A TOML file; see recipes/lae/.")
-    ],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Run folder; runs/NAME of the recipe if left out.")
-    ] = None,
+    recipe: RecipeArgument,
+    out: RunOption = None,
     overrides: SetOption = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the run folder.")] = False,
+    resume: ResumeOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Train stage 1: reconstruction and latent space. Needs the extra `train`."""
@@ -79,11 +85,9 @@ def finetune(
     epilog="Example: forgesight lae experiments recipes/lae/experiments-cpu.toml --page docs/results/lae.md"
 )
 def experiments(
-    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", exists=True, dir_okay=False, help="A TOML file.")],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Runs and tables; out/NAME if left out.")
-    ] = None,
-    page: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as a page of Markdown.")] = None,
+    recipe: RecipeArgument,
+    out: StudyOption = None,
+    page: PageOption = None,
     overrides: SetOption = None,
     quiet: QuietOption = False,
 ) -> None:
