@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -59,6 +60,7 @@ name = "led"
 recipe = "toy.toml"
 methods = ["blur"]
 set = ["attention.parts=landmarks", "augment.p_fake=0"]
+after = "plain"
 [[table]]
 title = "Table one"
 text = "Seen and not."
@@ -121,6 +123,8 @@ def test_every_table_is_there_and_nothing_is_run_twice(recipe: Path) -> None:
     for figure in ("toy-maps.jpg", "toy-degraded.png", "toy-table-one.png"):
         assert (page.parent / figure).stat().st_size > 3000
         assert figure in text
+    led = json.loads(next((out / "runs").glob("led-*/recipe.json")).read_text())
+    assert Path(led["net"]["init"]).name.startswith("plain-")
     before = {file: file.stat().st_mtime_ns for file in recipe.parent.rglob("weights.safetensors")}
     assert len(before) == 2
     lines: list[str] = []
@@ -137,6 +141,7 @@ def test_every_table_is_there_and_nothing_is_run_twice(recipe: Path) -> None:
         (('metrics = ["recall"]', 'metrics = ["recal"]'), "no metric 'recal'"),
         (('name = "led"', 'name = "plain"'), "two trials have one name"),
         (('degraded = "led"', 'degraded = "x"'), "degraded: no trial 'x'"),
+        (('after = "plain"', 'after = "led"'), "led: no trial 'led' before it"),
     ],
 )
 def test_a_wrong_recipe_is_refused(change: tuple[str, str], message: str, recipe: Path) -> None:

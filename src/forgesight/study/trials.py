@@ -8,7 +8,7 @@ number has its interval over people. FakeLocator's tables IV to X are such a rec
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,6 +42,7 @@ class Trial(Recipe):
     recipe: str  # relative to the experiments' own file
     methods: list[str] = Field(min_length=1)  # trained on
     set: list[str] = Field(default_factory=list)  # "a.b=c", laid over the common ones
+    after: str = ""  # an earlier trial, whose weights this one begins from
 
 
 class Sheet(Recipe):
@@ -105,7 +106,9 @@ def experiments(
     _check(settings, recipe, only)
     folders: dict[str, Path] = {}
     for trial in settings.trial:
-        folder, train = _planned(settings, trial, recipe, out, progress)
+        if trial.after and trial.after not in folders:
+            continue  # nothing to begin from yet
+        folder, train = _planned(settings, trial, recipe, out, folders, progress)
         if only and trial.name not in only and not (folder / "card.json").exists():
             continue
         say(f"{trial.name}: {runs.trained(folder, train)}")
@@ -138,11 +141,13 @@ def experiments(
 
 
 def _planned(
-    settings: TrialsRecipe, trial: Trial, recipe: Path, out: Path, progress: bool
+    settings: TrialsRecipe, trial: Trial, recipe: Path, out: Path, folders: Mapping[str, Path], progress: bool
 ) -> tuple[Path, Callable[[bool], object]]:
     """The folder of a trial's run, named by what decides it, and what trains it."""
     manifest = Path(settings.manifest)
     given = [f"data.path={json.dumps(settings.manifest)}", f"data.methods={json.dumps(trial.methods)}"]
+    if trial.after:
+        given.append(f"net.init={json.dumps(str(folders[trial.after]))}")  # its name holds the hash of what made it
     overrides = (*settings.common, *trial.set, *given)
     path = recipe.parent / trial.recipe
     key = runs.key(config.load(path, TrainRecipe, overrides), runs.data_digest(manifest, trial.methods))
@@ -209,6 +214,9 @@ def _check(settings: TrialsRecipe, recipe: Path, only: Sequence[str]) -> None:
     trials = [trial.name for trial in settings.trial]
     if len(set(trials)) < len(trials):
         raise RecipeError(f"{recipe}: two trials have one name")
+    for number, trial in enumerate(settings.trial):
+        if trial.after and trial.after not in trials[:number]:
+            raise RecipeError(f"{recipe}: {trial.name}: no trial {trial.after!r} before it to begin from")
     asked = [(trial.name, method) for trial in settings.trial for method in trial.methods]
     asked += [(sheet.title, m) for sheet in settings.table for group in sheet.judged.values() for m in group]
     asked += [("shown_methods", m) for m in settings.shown_methods]
