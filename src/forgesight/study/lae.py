@@ -51,6 +51,7 @@ class ExperimentsRecipe(Recipe):
     masks: list[int] = Field(default_factory=list)  # table 3: one LAE for each
     curve_task: str = ""  # figure 5: the task for which masks are also chosen at random; "": none
     ablations: dict[str, list[str]] = Field(default_factory=dict)  # tables 4 and 5: other stages 1, of the curve's task
+    ablation_seeds: list[int] = Field(default_factory=list)  # the others', if empty: each is a stage 1 of its own
     weights: dict[str, list[str]] = Field(default_factory=dict)  # table 6: other stages 2, with the most masks
     baselines: list[Contestant] = Field(default_factory=list)  # table 3's other rows
     baselines_common: list[str] = Field(default_factory=list)
@@ -141,7 +142,7 @@ class Lab:
             tuned = [self.second(first, count, "random") for first in firsts]
             yield Row(task.name, f"{count} masks, random", "figure 5", count, "random", tuned)
         for label, overrides in settings.ablations.items():
-            others = [self.first(task, seed, overrides) for seed in settings.seeds]
+            others = [self.first(task, seed, overrides) for seed in settings.ablation_seeds or settings.seeds]
             yield Row(task.name, label, "table 4", 0, "", others)
         for label, overrides in settings.weights.items():
             most = max(settings.masks)
