@@ -26,7 +26,7 @@ from forgesight.study.attention import attention_sheet
 from forgesight.study.cluster import cluster
 from forgesight.study.robustness import curves, numbers
 from forgesight.training.recipe import TrainRecipe
-from forgesight.types import Image, RecipeError
+from forgesight.types import ForgesightError, Image, RecipeError
 
 TABLE = "experiments.parquet"
 METRICS = (
@@ -120,6 +120,8 @@ def experiments(
         for name in (name for name in sheet.trials if name in folders):
             for group, methods in sheet.judged.items():
                 part = _part(judged[name], methods, sheet.small)
+                if not part.filter(label=1).height:
+                    continue  # no fake so small, or none with a face
                 named = {"table": sheet.title, "trial": name, "judged": group}
                 counts = {"n_real": part.filter(label=0).height, "n_fake": part.filter(label=1).height}
                 for metric, interval in numbers(part).items():
@@ -128,6 +130,8 @@ def experiments(
                     folder = out / "clusters" / f"{folders[name].name}-{'-'.join(methods)}"
                     rows.append({**named, **_clustered(settings, folders[name], folder, methods), **counts})
                     figures.setdefault(sheet.title, folder / "cluster.png")
+    if not rows:
+        raise ForgesightError(f"{out}: no trial of a table is trained, or no fake of one could be judged")
     table = pl.DataFrame(rows).with_columns(pl.col(pl.Float64).fill_nan(None))
     out.mkdir(parents=True, exist_ok=True)
     write_table(table, out / TABLE)
