@@ -27,7 +27,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), metavar="N")
     parser.add_argument("--steps", type=int, default=5, help="after one that is not counted; the fastest counts")
-    parser.add_argument("--size", type=int, default=128, metavar="PX")
+    parser.add_argument("--size", type=int, default=256, metavar="PX")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--channels", type=int, default=16)
     parser.add_argument("--sampler", choices=SAMPLERS, help="of the process that measures one of them")
