@@ -26,13 +26,14 @@ from forgesight.data import manifest as manifests
 from forgesight.detectors import zoo
 from forgesight.detectors.zoo import Detector
 from forgesight.evaluation.crops import Cut, choose
+from forgesight.evaluation.run import limited, selected
 from forgesight.evaluation.scores import person
 from forgesight.forge.lab import METHODS
 from forgesight.media import faces, image
 from forgesight.media.degrade import OPERATORS, degrade, shuffled
 from forgesight.metrics import localization
 from forgesight.processes import ordered
-from forgesight.types import CropProfile, Image, ManifestError, MediaError, Plane, Sample, Status
+from forgesight.types import CropProfile, Image, MediaError, Plane, Sample, Status
 
 FILE = "robustness.parquet"
 UNDAMAGED, DISORGANISED = "none", "disorganised"
@@ -202,28 +203,15 @@ def original_of(fake: Sample, reals: Sequence[Sample]) -> Path | None:
 
 
 def _asked(manifest: Path, split: str, methods: Sequence[str], limit: int | None, seed: int) -> list[Asked]:
-    samples = [sample for sample in manifests.read(manifest) if sample.split == split]
-    have = {sample.method for sample in samples if sample.label}
-    for method in methods:
-        if method not in have:
-            raise ManifestError(f"{manifest}: no fake of the method {method!r} in the split {split!r}")
+    samples = selected(manifest, split, methods or None)
     reals: dict[tuple[str, str], list[Sample]] = {}
     for sample in samples:
         if not sample.label and sample.identities:
             reals.setdefault((sample.dataset, sample.identities[0]), []).append(sample)
-    kinds: dict[str, list[Sample]] = {}
-    for sample in samples:
-        if not sample.label or not methods or sample.method in methods:
-            kinds.setdefault(sample.method if sample.label else "", []).append(sample)
-    rng = np.random.default_rng((seed, 5))
     found = []
-    for own in kinds.values():
-        order = rng.permutation(len(own))[: limit or len(own)]
-        for sample in (own[int(number)] for number in sorted(order)):
-            group = reals.get((sample.dataset, sample.identities[0]), []) if sample.identities else []
-            found.append(Asked(sample, original_of(sample, group) if sample.label else None))
-    if not found:
-        raise ManifestError(f"{manifest}: nothing to judge in the split {split!r}")
+    for sample in limited(samples, limit, seed):
+        group = reals.get((sample.dataset, sample.identities[0]), []) if sample.identities else []
+        found.append(Asked(sample, original_of(sample, group) if sample.label else None))
     return found
 
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from forgesight import records
@@ -86,11 +87,11 @@ def evaluate(
     options: dict[str, Any] = {"split": split, "workers": workers, "progress": progress, "cutter": cutter}
     options["about"] = {"command": list(command), "seed": seed, "draws": DRAWS}
     # Everything that can be wrong is found before the first photograph is read.
-    samples = _chosen(manifest, split, methods)
+    samples = selected(manifest, split, methods)
     _check_present(trained_on or (), samples, manifest, split)
     judged = [(out, _load(detector), samples)]
     folders = {method: out / "left-out" / method for method in left_out}
-    judged += [(folders[m], _load(name), _chosen(manifest, split, [m])) for m, name in left_out.items()]
+    judged += [(folders[m], _load(name), selected(manifest, split, [m])) for m, name in left_out.items()]
     for folder, loaded, chosen in judged:
         found = _score(manifest, loaded, chosen, folder, **options)
         write_table(tidy(found, loaded.card.calibration, seed=seed), folder / TABLE)
@@ -113,7 +114,7 @@ def score(
     cutter: Cutter = cuts,
 ) -> Path:
     """As ``evaluate``, without the table: for those who make one table of many detectors. Returns the scores' path."""
-    samples = _chosen(manifest, split, methods)
+    samples = selected(manifest, split, methods)
     loaded = _load(detector)
     _score(manifest, loaded, samples, out, split=split, workers=workers, progress=progress, cutter=cutter, about={})
     return out / scoring.FILE
@@ -158,7 +159,12 @@ def _score(
     return found
 
 
-def _chosen(manifest: Path, split: str, methods: Sequence[str] | None) -> list[Sample]:
+def selected(manifest: Path, split: str, methods: Sequence[str] | None) -> list[Sample]:
+    """The samples of a split: all reals, and the fakes of some methods, or of all where that is None.
+
+    Raises:
+        ManifestError: the manifest cannot be used, or lacks the split or a method.
+    """
     if split not in (*manifests.SPLITS, ALL):
         raise ManifestError(f"{split!r} is no split; choose one of {', '.join(manifests.SPLITS)}, or {ALL}")
     everything = manifests.read(manifest)
@@ -170,6 +176,18 @@ def _chosen(manifest: Path, split: str, methods: Sequence[str] | None) -> list[S
         raise ManifestError(f"{manifest}: no sample in the split {split!r}; its splits are: {have}")
     _check_present(methods or (), samples, manifest, split)
     return [sample for sample in samples if not sample.label or methods is None or sample.method in methods]
+
+
+def limited(samples: Sequence[Sample], limit: int | None, seed: int) -> list[Sample]:
+    """At most ``limit`` reals and as many fakes of each method, drawn by the seed; kept in their order."""
+    if limit is None:
+        return list(samples)
+    kinds: dict[str, list[int]] = {}
+    for number, sample in enumerate(samples):
+        kinds.setdefault(sample.method if sample.label else "", []).append(number)
+    rng = np.random.default_rng((seed, 5))
+    drawn = {own[int(i)] for own in kinds.values() for i in rng.permutation(len(own))[:limit]}
+    return [sample for number, sample in enumerate(samples) if number in drawn]
 
 
 def _check_present(methods: Sequence[str], samples: Sequence[Sample], manifest: Path, split: str) -> None:

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forgesight.forge import networks
-from forgesight.forge.forgery import Forgery, Portrait, blur, finish, hull
+from forgesight.forge.forgery import Forgery, Portrait, blur, finish
+from forgesight.media.parts import hull, with_forehead
 from forgesight.types import Image, Plane, Points
 
 PARTS = ("hair", "skin", "lips", "brows")
@@ -79,7 +80,7 @@ def weight(square: Image, landmarks: Points, part: str) -> Plane:
     if part == "skin":
         brows = np.asarray(cv2.dilate(_brows(landmarks, size, side), np.ones((3, 3), np.uint8)), np.uint8)
         holes = _features(landmarks, size) | brows
-        return blur(hull(_with_forehead(landmarks, 0.55), size) & ~holes, 0.03 * side)
+        return blur(hull(with_forehead(landmarks, 0.55), size) & ~holes, 0.03 * side)
     return blur(_hair(square, landmarks), 0.015 * side)
 
 
@@ -102,11 +103,6 @@ def _features(landmarks: Points, size: tuple[int, int]) -> NDArray[np.uint8]:
     return hull(landmarks[36:42], size) | hull(landmarks[42:48], size) | hull(landmarks[48:60], size)
 
 
-def _with_forehead(landmarks: Points, share: float) -> Points:
-    up = landmarks[27] - landmarks[33]
-    return np.concatenate([landmarks, landmarks[17:27] + up * share]).astype(np.float32)
-
-
 def _hair(square: Image, landmarks: Points) -> NDArray[np.uint8]:
     """Hair told from skin and background by GrabCut, which starts from a band around the top of the face."""
     size = square.shape[0]
@@ -115,9 +111,9 @@ def _hair(square: Image, landmarks: Points) -> NDArray[np.uint8]:
     points = (landmarks + 0.5) * scale - 0.5
     shape = (_GRABCUT_PX, _GRABCUT_PX)
     side = float(np.ptp(points, axis=0).max())
-    face = hull(_with_forehead(points, 0.95), shape)
+    face = hull(with_forehead(points, 0.95), shape)
     head = cv2.dilate(face, _disc(0.42 * side))
-    crown = hull(_with_forehead(points, 1.5)[[*range(17, 27), *range(68, 78)]], shape)
+    crown = hull(with_forehead(points, 1.5)[[*range(17, 27), *range(68, 78)]], shape)
     labels = np.full(shape, cv2.GC_BGD, np.uint8)
     labels[head > 0] = cv2.GC_PR_BGD
     labels[(cv2.dilate(face, _disc(0.16 * side)) > 0) & (face == 0)] = cv2.GC_PR_FGD

@@ -74,13 +74,6 @@ def blend(source: Image, target: Image, weight: Plane) -> Image:
     return np.asarray(np.clip(np.rint(mixed), 0, 255), np.uint8)
 
 
-def hull(points: Points, shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """The filled convex hull of some points as a (H, W) mask of 0 and 1."""
-    canvas = np.zeros(shape, np.uint8)
-    corners = cv2.convexHull(np.rint(points).astype(np.int32))
-    return np.asarray(cv2.fillConvexPoly(canvas, corners, 1), np.uint8)
-
-
 def blur(plane: NDArray[Any], sigma: float) -> Plane:
     """Gaussian blur; a sigma under a third of a pixel changes nothing."""
     plane = np.ascontiguousarray(plane, np.float32)

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forgesight.forge import networks
-from forgesight.forge.forgery import Forgery, Portrait, blur, finish, hull
+from forgesight.forge.forgery import Forgery, Portrait, blur, finish
 from forgesight.forge.reenactment import expression, move
 from forgesight.media import faces
+from forgesight.media.parts import hull
 from forgesight.types import ForgeError, Image, Plane, Points
 
 INPUTS = 6

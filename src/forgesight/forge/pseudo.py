@@ -9,8 +9,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from forgesight.forge.forgery import Forgery, Portrait, blend, finish, hull
+from forgesight.forge.forgery import Forgery, Portrait, blend, finish
 from forgesight.media import faces
+from forgesight.media.parts import hull, with_forehead
 from forgesight.types import ForgeError, Image, Plane, Points
 
 RATIOS = (0.25, 0.5, 0.75, 1.0, 1.0, 1.0)
@@ -63,7 +64,7 @@ def _hull(landmarks: Points, name: str, shape: tuple[int, int], *, forehead: boo
     """One of the four hull masks. dlib has 68 points, so the forehead is the brows lifted by brow-to-nose."""
     points = landmarks.copy()
     if name == "face":
-        return hull(_with_forehead(points) if forehead else points, shape)
+        return hull(with_forehead(points, 0.6) if forehead else points, shape)
     if name == "extended":
         left_eye = np.stack([(points[36] * 1.5 + points[0] * 0.5) / 2, *points[36:40]])
         right_eye = np.stack([*points[42:46], (points[45] * 1.5 + points[16] * 0.5) / 2])
@@ -71,11 +72,6 @@ def _hull(landmarks: Points, name: str, shape: tuple[int, int], *, forehead: boo
         points[22:27] += (points[22:27] - right_eye) / 2
     groups = _FULL if name == "full" else _COMPONENTS
     return np.asarray(np.bitwise_or.reduce([hull(points[group], shape) for group in groups]))
-
-
-def _with_forehead(points: Points) -> Points:
-    up = points[27] - points[33]
-    return np.concatenate([points, points[17:27] + up * 0.6]).astype(np.float32)
 
 
 def _alter(image: Image, rng: np.random.Generator) -> Image:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from forgesight.forge.forgery import Forgery, Portrait, blend, blur, finish, hull
+from forgesight.forge.forgery import Forgery, Portrait, blend, blur, finish
 from forgesight.forge.swap import match_colour, warp
 from forgesight.media.faces import moved, similarity
+from forgesight.media.parts import hull
 from forgesight.types import ForgeError, Image, Points
 
 _STABLE = (27, 28, 29, 30, 36, 39, 42, 45)  # bridge of the nose and eye corners: an expression does not move them

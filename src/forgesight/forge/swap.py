@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 
 from forgesight.forge import networks
-from forgesight.forge.forgery import Forgery, Portrait, blend, blur, finish, hull
+from forgesight.forge.forgery import Forgery, Portrait, blend, blur, finish
+from forgesight.media.parts import hull
 from forgesight.types import ForgeError, Image, Plane, Points
 
 

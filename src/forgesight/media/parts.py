@@ -42,14 +42,14 @@ def parts(landmarks: Points, size_px: int) -> Regions:
     shape = (size_px, size_px)
     side = float(np.ptp(landmarks, axis=0).max())
     up = landmarks[27] - landmarks[33]
-    face = hull(landmarks, size_px, forehead=True)
+    face = hull(with_forehead(landmarks), shape)
     thick = max(1, round(0.06 * side))
     brows = np.zeros(shape, np.uint8)
     for brow in (landmarks[17:22], landmarks[22:27]):
         cv2.polylines(brows, [np.rint(brow).astype(np.int32)], False, 1, thick)
-    eyes = _grown(_hull(landmarks[36:42], shape) | _hull(landmarks[42:48], shape), 0.03 * side)
-    mouth = _hull(landmarks[48:60], shape)
-    nose = _hull(np.concatenate([landmarks[27:36], landmarks[[39, 42]] * 0.3 + landmarks[[31, 35]] * 0.7]), shape)
+    eyes = _grown(hull(landmarks[36:42], shape) | hull(landmarks[42:48], shape), 0.03 * side)
+    mouth = hull(landmarks[48:60], shape)
+    nose = hull(np.concatenate([landmarks[27:36], landmarks[[39, 42]] * 0.3 + landmarks[[31, 35]] * 0.7]), shape)
     left, right = landmarks[:, 0].min() - 0.12 * side, landmarks[:, 0].max() + 0.12 * side
     brow_line, crown = landmarks[17:27, 1].mean(), landmarks[17:27, 1].min() + 1.35 * up[1]
     box = np.zeros(shape, np.uint8)
@@ -61,11 +61,16 @@ def parts(landmarks: Points, size_px: int) -> Regions:
     return {name: np.asarray(mask, np.uint8) for name, mask in found.items()}
 
 
-def hull(landmarks: Points, size_px: int, *, forehead: bool = False) -> NDArray[np.uint8]:
-    """The convex hull of the landmarks (68, 2) in a square of ``size_px``, (S, S) of 0 and 1."""
-    if forehead:
-        landmarks = np.concatenate([landmarks, landmarks[17:27] + 0.55 * (landmarks[27] - landmarks[33])])
-    return _hull(landmarks, (size_px, size_px))
+def hull(points: Points, shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """The filled convex hull of some points as a (H, W) mask of 0 and 1."""
+    corners = cv2.convexHull(np.rint(points).astype(np.int32))
+    return np.asarray(cv2.fillConvexPoly(np.zeros(shape, np.uint8), corners, 1), np.uint8)
+
+
+def with_forehead(landmarks: Points, share: float = 0.55) -> Points:
+    """The 68 landmarks, and the brows once more, lifted by a share of the way from the nose to them."""
+    up = landmarks[27] - landmarks[33]
+    return np.concatenate([landmarks, landmarks[17:27] + up * share]).astype(np.float32)
 
 
 class Parser:
@@ -111,11 +116,6 @@ def attention(mask: NDArray[np.uint8], sigma: float) -> Plane:
         return np.ones(mask.shape, np.float32)
     soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), sigma) if sigma > 0 else mask.astype(np.float32)
     return np.asarray(soft / soft.max(), np.float32)
-
-
-def _hull(points: Points, shape: tuple[int, int]) -> NDArray[np.uint8]:
-    corners = cv2.convexHull(np.rint(points).astype(np.int32))
-    return np.asarray(cv2.fillConvexPoly(np.zeros(shape, np.uint8), corners, 1), np.uint8)
 
 
 def _grown(mask: NDArray[np.uint8], radius: float) -> NDArray[np.uint8]:

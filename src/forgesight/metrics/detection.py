@@ -110,6 +110,22 @@ def accuracy_weighted(threshold: float) -> Weighted:
     return metric
 
 
+def called_weighted(label: int, threshold: float) -> Weighted:
+    """The share of a class, 0 real or 1 fake, that is called fake, for each weighting."""
+
+    def metric(scores: Numbers, labels: Numbers, weights: Numbers) -> Numbers:
+        own = labels == label
+        return _ratio(weights[:, own] @ (scores[own] >= threshold).astype(float), weights[:, own].sum(1))
+
+    return metric
+
+
+def balanced_accuracy_weighted(threshold: float) -> Weighted:
+    """The mean of the shares of reals and of fakes that are called what they are, for each weighting."""
+    alarms, found = called_weighted(0, threshold), called_weighted(1, threshold)
+    return lambda scores, labels, weights: (1 - alarms(scores, labels, weights) + found(scores, labels, weights)) / 2
+
+
 def tpr_at_fpr_weighted(fpr: float) -> Weighted:
     """``tpr_at_fpr`` for each weighting."""
 

@@ -26,19 +26,20 @@ def attention_sheet(
     ``detectors`` are (heading, run folder); their maps are laid over the crop that each of them is given. None if
     nobody may be shown.
     """
-    rows = []
+    chosen: list[tuple[str, Sample]] = []
     for method in dict.fromkeys(sample.method for sample in fakes):
         shown = [s for s in fakes if s.method == method and s.region and may_be_shown(s.dataset)]
-        order = np.random.default_rng(seed).permutation(len(shown))
-        chosen = [shown[int(number)] for number in order[:each]]
-        looks = [_looks(folder, chosen) for _, folder in detectors]
-        for number in range(len(chosen)):
-            first = looks[0][number][0]
-            if first.crop is None or first.truth is None:
-                continue  # no face was found in it, or nothing is known of it
-            tiles: list[Image | NDArray[np.float32] | None] = [first.crop, first.truth.astype(np.float32)]
-            tiles += [_laid_over(*look[number]) for look in looks]
-            rows.append((f"{method}, {number + 1}", tiles))
+        order = np.random.default_rng(seed).permutation(len(shown))[:each]
+        chosen += [(f"{method}, {place}", shown[int(number)]) for place, number in enumerate(order, 1)]
+    looks = [_looks(folder, [sample for _, sample in chosen]) for _, folder in detectors]
+    rows = []
+    for number, (label, _) in enumerate(chosen):
+        first = looks[0][number][0]
+        if first.crop is None or first.truth is None:
+            continue  # no face was found in it, or nothing is known of it
+        tiles: list[Image | NDArray[np.float32] | None] = [first.crop, first.truth.astype(np.float32)]
+        tiles += [_laid_over(*look[number]) for look in looks]
+        rows.append((label, tiles))
     return sheet.sheet(rows, ("forged", "region", *(name for name, _ in detectors)), tile_px=_TILE_PX) if rows else None
 
 

@@ -20,7 +20,9 @@ from forgesight.data import manifest as manifests
 from forgesight.detectors import zoo
 from forgesight.detectors.zoo import Detector
 from forgesight.evaluation.crops import cuts
+from forgesight.evaluation.run import limited, selected
 from forgesight.evaluation.table import write_table
+from forgesight.training import figures
 from forgesight.types import ForgesightError, ManifestError, Sample, Status
 
 FILE, FIGURE, RECORD = "cluster.parquet", "cluster.png", "cluster.json"
@@ -62,7 +64,11 @@ def cluster(
         ForgesightError: too few faces to cluster.
     """
     loaded = zoo.load(detector) if isinstance(detector, str | Path) else detector
-    samples = _chosen(manifest, split, methods, limit, seed, anchor)
+    everything = selected(manifest, split, methods or None)
+    samples = limited(everything, limit, seed)
+    if anchor is not None:
+        known = everything[_position(everything, anchor)]
+        samples += [known] if known not in samples else []
     kept, features = _features(loaded, samples, workers)
     labels = np.array([sample.label for sample in kept])
     if len(kept) < 8 or labels.min() == labels.max():
@@ -97,7 +103,8 @@ def cluster(
     }
     record = {
         **{"detector": loaded.card.name, "weights": loaded.card.weights, "command": list(command)},
-        **{"manifest": str(manifest), "sha256": manifests.digest(manifest), "split": split, "methods": list(methods)},
+        **{"manifest": str(manifest), "sha256": manifests.digest(manifest), "split": split},
+        **{"methods": list(methods), "limit": limit},
         **{"real": int((labels == 0).sum()), "fake": int(labels.sum()), "without_face": len(samples) - len(kept)},
         **{"anchored_by": "one photograph" if fixed is not None else "another one each draw"},
         **averaged,
@@ -127,27 +134,6 @@ def accuracies(called: NDArray[np.int64], labels: NDArray[np.int64]) -> tuple[fl
     """Shares called what they are: mean of the two classes, reals, fakes."""
     real, fake = (float((called[labels == of] == of).mean()) for of in (0, 1))
     return (real + fake) / 2, real, fake
-
-
-def _chosen(
-    manifest: Path, split: str, methods: Sequence[str], limit: int | None, seed: int, anchor: Path | None
-) -> list[Sample]:
-    samples = [sample for sample in manifests.read(manifest) if sample.split == split]
-    samples = [s for s in samples if not s.label or not methods or s.method in methods]
-    for method in methods:
-        if not any(s.method == method for s in samples if s.label):
-            raise ManifestError(f"{manifest}: no fake of the method {method!r} in the split {split!r}")
-    if anchor is not None:
-        _position(samples, anchor)
-    if limit is None:
-        return samples
-    kinds: dict[str, list[Sample]] = {}
-    for sample in samples:
-        kinds.setdefault(sample.method if sample.label else "", []).append(sample)
-    rng = np.random.default_rng((seed, 4))
-    drawn = {id(own[int(i)]) for own in kinds.values() for i in rng.permutation(len(own))[:limit]}
-    wanted = None if anchor is None else anchor.resolve()
-    return [s for s in samples if id(s) in drawn or s.path.resolve() == wanted]
 
 
 def _position(samples: Sequence[Sample], anchor: Path) -> int:
@@ -184,13 +170,8 @@ def _draw(
     detector: str,
     file: Path,
 ) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     at = [str(sample.path) for sample in samples].index(anchor)
-    figure, both = pyplot.subplots(1, 2, figsize=(10, 4.6), sharex=True, sharey=True)
+    figure, both = figures.pyplot().subplots(1, 2, figsize=(10, 4.6), sharex=True, sharey=True)
     for axes, classes, title in zip(both, (labels, called), ("what they are", "what they are called"), strict=True):
         for of, colour, name in ((0, "#2b6cb0", "real"), (1, "#c05621", "forged")):
             chosen = classes == of
@@ -201,5 +182,4 @@ def _draw(
         axes.set_yticks([])
         axes.legend(frameon=False, fontsize=8)
     figure.suptitle(f"{detector}: features by t-SNE, two clusters by k-means", fontsize=11)
-    figure.savefig(file, dpi=110, bbox_inches="tight", metadata={"Software": None})
-    pyplot.close(figure)
+    figures.keep(figure, file)

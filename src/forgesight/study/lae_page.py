@@ -15,6 +15,7 @@ from forgesight.media import image
 from forgesight.metrics.intervals import DRAWS
 from forgesight.study.page import number, row
 from forgesight.study.standings import SEEN, UNSEEN
+from forgesight.training import figures
 from forgesight.types import Image
 
 if TYPE_CHECKING:
@@ -146,12 +147,7 @@ def _figure_5(table: pl.DataFrame, file: Path) -> str:
 
 
 def _draw(curves: dict[str, pl.DataFrame], file: Path, task: str) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(6, 3.6))
+    figure, axes = figures.pyplot().subplots(figsize=(6, 3.6))
     for name, part in curves.items():
         own = part.filter((pl.col("slice") == UNSEEN) & (pl.col("metric") == "accuracy")).sort("masks")
         axes.plot(own["masks"], own["value"], marker="o", label=name)
@@ -159,5 +155,4 @@ def _draw(curves: dict[str, pl.DataFrame], file: Path, task: str) -> None:
     axes.set_xlabel("fakes with a mask")
     axes.set_ylabel(f"accuracy, unseen ({task})")
     axes.legend(frameon=False)
-    figure.savefig(file, dpi=110, bbox_inches="tight", metadata={"Software": None})
-    pyplot.close(figure)
+    figures.keep(figure, file)

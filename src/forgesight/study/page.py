@@ -19,6 +19,7 @@ from forgesight.detectors import cards
 from forgesight.evaluation import bars
 from forgesight.metrics.intervals import DRAWS
 from forgesight.study.standings import FALL, SEEN, UNSEEN
+from forgesight.training import figures
 from forgesight.types import Card
 
 
@@ -80,13 +81,8 @@ def write(
 
 def plot(table: pl.DataFrame, order: Sequence[str], file: Path) -> None:
     """Seen and unseen AUC of each detector with intervals, and a dot for each unseen family."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     names = list(reversed(order))
-    figure, axes = pyplot.subplots(figsize=(8.5, 1.2 + 0.27 * len(names)))
+    figure, axes = figures.pyplot().subplots(figsize=(8.5, 1.2 + 0.27 * len(names)))
     families = [name for name in table["slice"].unique(maintain_order=True) if name.startswith("family ")]
     for number, family in enumerate(families):
         values: list[Any] = [row(table, name, family, "auc").get("value") for name in names]
@@ -106,8 +102,7 @@ def plot(table: pl.DataFrame, order: Sequence[str], file: Path) -> None:
     axes.set_ylim(-0.7, len(names) - 0.3)
     axes.set_xlabel("AUC (0.5: a guess); bars: 95 % intervals over people")
     axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.07 - 0.6 / len(names)), ncols=4, frameon=False, fontsize=8)
-    figure.savefig(file, dpi=110, bbox_inches="tight", metadata={"Software": None})
-    pyplot.close(figure)
+    figures.keep(figure, file)
 
 
 def _order(table: pl.DataFrame) -> list[str]:
@@ -193,7 +188,7 @@ def _reported(table: pl.DataFrame, order: Sequence[str], reported: Mapping[str, 
 
 
 def _recipes(order: Sequence[str], trained: Mapping[str, Trained]) -> str:
-    head = ("detector", "input px", "loss", "optimiser", "batch", "epochs", "crops seen")
+    head = ("detector", "input px", "loss", "optimiser", "batch", "paired", "epochs", "crops seen")
     rows = []
     for name in order:
         one = trained[name]
@@ -207,11 +202,15 @@ def _recipes(order: Sequence[str], trained: Mapping[str, Trained]) -> str:
                 "hinge" if solved else one.recipe["loss"]["kind"],
                 "solved" if solved else f"{optim['optimizer']} {optim['rate']:g}",
                 "-" if solved else str(2 * optim["batch_pairs"]),
+                f"{data['paired']:.0%}",
                 "-" if solved else _between(one.epochs),
                 "-" if solved else _between(crops),
             )
         )
-    text = "What every detector was trained with here. Their papers' settings are in `recipes/zoo`."
+    text = (
+        "What every detector was trained with here. Their papers' settings are in `recipes/zoo`. *Paired*: how often a "
+        "fake stood beside its own original."
+    )
     return f"## Sizes and settings\n\n{text}\n\n{records.table(head, rows)}"
 
 

@@ -15,11 +15,19 @@ import polars as pl
 
 from forgesight import records
 from forgesight.data import manifest as manifests
+from forgesight.evaluation import bars
 from forgesight.evaluation.robustness import DISORGANISED, MAPS, UNDAMAGED, measure
 from forgesight.evaluation.table import write_table
 from forgesight.media.degrade import OPERATORS
-from forgesight.metrics.detection import Numbers, auc_weighted, eer_weighted
+from forgesight.metrics.detection import (
+    Numbers,
+    auc_weighted,
+    balanced_accuracy_weighted,
+    called_weighted,
+    eer_weighted,
+)
 from forgesight.metrics.intervals import DRAWS, Interval, bootstrap, bootstrap_mean
+from forgesight.training import figures
 
 TABLE = "curves.parquet"
 SCHEMA: Mapping[str, Any] = {
@@ -92,21 +100,14 @@ def numbers(part: pl.DataFrame) -> dict[str, Interval]:
 def _verdicts(labels: Numbers) -> dict[str, Any]:
     """Metrics of the verdict that the classes at hand allow."""
 
-    def right(of: int) -> Any:
-        def share(scores: Numbers, truth: Numbers, weights: Numbers) -> Numbers:
-            chosen = truth == of
-            hit = ((scores[chosen] >= 0.5) == of).astype(np.float64)
-            return np.asarray((weights[:, chosen] @ hit) / weights[:, chosen].sum(1))
-
-        return share
-
     found: dict[str, Any] = {}
     if (labels == 0).any():
-        found["real_accuracy"] = right(0)
+        alarms = called_weighted(0, 0.5)
+        found["real_accuracy"] = lambda s, y, w: 1 - alarms(s, y, w)
     if (labels == 1).any():
-        found["fake_accuracy"] = right(1)
+        found["fake_accuracy"] = called_weighted(1, 0.5)
     if len(found) == 2:
-        found["accuracy"] = lambda s, y, w: (right(0)(s, y, w) + right(1)(s, y, w)) / 2
+        found["accuracy"] = balanced_accuracy_weighted(0.5)
         found["auc"] = auc_weighted
         found["eer"] = eer_weighted
     return found
@@ -169,22 +170,14 @@ def _levels(table: pl.DataFrame, operator: str, metrics: Sequence[str]) -> str:
 
 
 def _cell(row: dict[str, Any] | None) -> str:
-    if row is None or row["value"] is None:
-        return "-"
-    digits = 1 if row["metric"] == "psnr" else 3
-    bounds = "" if row["low"] is None else f" ({row['low']:.{digits}f}-{row['high']:.{digits}f})"
-    gamma = "" if row["gamma"] is None or row["level"] == 0 else f", gamma {100 * row['gamma']:.0f} %"
-    return f"{row['value']:.{digits}f}{bounds}{gamma}"
+    if row is None or row["gamma"] is None or row["level"] == 0:
+        return bars.number(row or {})
+    return f"{bars.number(row)}, gamma {100 * row['gamma']:.0f} %"
 
 
 def _draw(table: pl.DataFrame, metrics: Sequence[str], operators: Sequence[str], file: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     columns = 3
-    figure, grid = pyplot.subplots(
+    figure, grid = figures.pyplot().subplots(
         -(-len(metrics) // columns), columns, figsize=(4 * columns, 3 * -(-len(metrics) // columns)), squeeze=False
     )
     for axes, metric in zip(grid.ravel(), metrics, strict=False):
@@ -201,5 +194,4 @@ def _draw(table: pl.DataFrame, metrics: Sequence[str], operators: Sequence[str],
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncols=5, frameon=False, bbox_to_anchor=(0.5, -0.06))
     figure.tight_layout()
-    figure.savefig(file, dpi=110, bbox_inches="tight", metadata={"Software": None})
-    pyplot.close(figure)
+    figures.keep(figure, file)

@@ -15,7 +15,13 @@ import polars as pl
 
 from forgesight.evaluation.table import write_table
 from forgesight.forge.lab import METHODS
-from forgesight.metrics.detection import Numbers, Weighted, auc_weighted
+from forgesight.metrics.detection import (
+    Numbers,
+    Weighted,
+    auc_weighted,
+    balanced_accuracy_weighted,
+    called_weighted,
+)
 from forgesight.metrics.intervals import bootstrap, bootstrap_mean
 from forgesight.types import ManifestError
 
@@ -143,15 +149,15 @@ def _slices(everything: pl.DataFrame, kept: pl.DataFrame, seen: Sequence[str]) -
     found = []
     for name, of in groups.items():
         if of:
-            chosen = _rows(everything, of)
-            member = kept.select(_rows(kept, of).alias("in"))["in"].to_numpy().astype(np.float64)
+            chosen = against(everything, of)
+            member = kept.select(against(kept, of).alias("in"))["in"].to_numpy().astype(np.float64)
             failed = everything.filter(chosen & pl.col("score").is_null()).height
             found.append(Slice(name, member, failed))
     return found
 
 
-def _rows(scores: pl.DataFrame, methods: Sequence[str]) -> pl.Expr:
-    """The fakes of some methods, and the reals of the sources these were applied to."""
+def against(scores: pl.DataFrame, methods: Sequence[str]) -> pl.Expr:
+    """Of a table with method, label and dataset: the fakes of some methods, and the reals of the sources they have."""
     fakes = (pl.col("label") == 1) & pl.col("method").is_in(methods)
     applied = scores.filter(fakes)["dataset"].unique().to_list()
     return fakes | ((pl.col("label") == 0) & pl.col("dataset").is_in(applied))
@@ -173,24 +179,8 @@ def _averaged(each: Each) -> Weighted:
     return lambda _, labels, weights: np.asarray(each(labels, weights).mean(0))
 
 
-def _accuracy(scores: Numbers, labels: Numbers, weights: Numbers) -> Numbers:
-    """Mean of the shares of reals and of fakes on their side of 0.5."""
-    right = ((scores >= 0.5) == (labels == 1)).astype(np.float64)
-    return np.asarray((_share(right, labels == 0, weights) + _share(right, labels == 1, weights)) / 2)
-
-
-def _alarms(scores: Numbers, labels: Numbers, weights: Numbers) -> Numbers:
-    """Share of reals at or above 0.5."""
-    return _share((scores >= 0.5).astype(np.float64), labels == 0, weights)
-
-
-def _share(hit: Numbers, chosen: Any, weights: Numbers) -> Numbers:
-    with np.errstate(invalid="ignore"):
-        return np.asarray((weights[:, chosen] @ hit[chosen]) / weights[:, chosen].sum(1))
-
-
 _METRICS: Mapping[str, Callable[[Numbers, Numbers, Numbers], Numbers]] = {
     "auc": auc_weighted,
-    "accuracy": _accuracy,
-    "false_positives": _alarms,
+    "accuracy": balanced_accuracy_weighted(0.5),
+    "false_positives": called_weighted(0, 0.5),
 }

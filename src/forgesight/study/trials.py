@@ -19,11 +19,12 @@ from forgesight import config
 from forgesight.config import Recipe
 from forgesight.data import manifest as manifests
 from forgesight.data import splits
+from forgesight.detectors import cards
 from forgesight.evaluation.robustness import measure
 from forgesight.evaluation.table import write_table
-from forgesight.study import runs
+from forgesight.study import runs, standings
 from forgesight.study.attention import attention_sheet
-from forgesight.study.cluster import cluster
+from forgesight.study.cluster import FIGURE, RECORD, cluster
 from forgesight.study.robustness import curves, numbers
 from forgesight.training.recipe import TrainRecipe
 from forgesight.types import ForgesightError, Image, RecipeError
@@ -109,7 +110,7 @@ def experiments(
         if trial.after and trial.after not in folders:
             continue  # nothing to begin from yet
         folder, train = _planned(settings, trial, recipe, out, folders, progress)
-        if only and trial.name not in only and not (folder / "card.json").exists():
+        if only and trial.name not in only and not (folder / cards.FILE).exists():
             continue
         say(f"{trial.name}: {runs.trained(folder, train)}")
         folders[trial.name] = folder
@@ -129,7 +130,7 @@ def experiments(
                 if sheet.clustered:
                     folder = out / "clusters" / f"{folders[name].name}-{'-'.join(methods)}"
                     rows.append({**named, **_clustered(settings, folders[name], folder, methods), **counts})
-                    figures.setdefault(sheet.title, folder / "cluster.png")
+                    figures.setdefault(sheet.title, folder / FIGURE)
     if not rows:
         raise ForgesightError(f"{out}: no trial of a table is trained, or no fake of one could be judged")
     table = pl.DataFrame(rows).with_columns(pl.col(pl.Float64).fill_nan(None))
@@ -178,18 +179,18 @@ def _judged(settings: TrialsRecipe, name: str, folder: Path, out: Path, progress
 def _part(rows: pl.DataFrame, methods: Sequence[str], small: float | None) -> pl.DataFrame:
     """The fakes of some methods, and the reals of the sources that these were applied to."""
     good = rows.filter(pl.col("status") == "ok")
-    fakes = good.filter((pl.col("label") == 1) & pl.col("method").is_in(list(methods)))
     if small is not None:
-        fakes = fakes.filter((pl.col("forged_area") > 0) & (pl.col("forged_area") < small))
-    sources = fakes["dataset"].unique().to_list()
-    return pl.concat([good.filter((pl.col("label") == 0) & pl.col("dataset").is_in(sources)), fakes])
+        good = good.filter((pl.col("label") == 0) | ((pl.col("forged_area") > 0) & (pl.col("forged_area") < small)))
+    return good.filter(standings.against(good, methods))
 
 
 def _clustered(settings: TrialsRecipe, folder: Path, out: Path, methods: Sequence[str]) -> dict[str, Any]:
-    record = out / "cluster.json"
-    if not record.exists():
-        cluster(folder, Path(settings.manifest), out, methods=methods, limit=settings.limit)
-    found = json.loads(record.read_text(encoding="utf-8"))["accuracy"]
+    asked = {"sha256": manifests.digest(Path(settings.manifest)), "methods": list(methods), "limit": settings.limit}
+    known = json.loads((out / RECORD).read_text(encoding="utf-8")) if (out / RECORD).exists() else {}
+    if {name: known.get(name) for name in asked} != asked:
+        file = cluster(folder, Path(settings.manifest), out, methods=methods, limit=settings.limit)
+        known = json.loads(file.read_text(encoding="utf-8"))
+    found = known["accuracy"]
     return {"metric": "clustered", "value": found["mean"], "low": found["lowest"], "high": found["highest"]}
 
 

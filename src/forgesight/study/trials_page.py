@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from forgesight import records
 from forgesight.data import manifest as manifests
 from forgesight.data.sources.faces import credits
+from forgesight.evaluation import bars
 from forgesight.media import image
 from forgesight.metrics.intervals import DRAWS
 from forgesight.study import robustness
@@ -59,7 +60,7 @@ def _section(page: Path, sheet: Sheet, found: Found) -> str:
     for (trial, group), part in own.group_by(["trial", "judged"], maintain_order=True):
         at = {row["metric"]: row for row in part.iter_rows(named=True)}
         first = part.row(0, named=True)
-        cells = (_cell(at.get(metric)) for metric in metrics)
+        cells = (bars.number(at.get(metric, {})) for metric in metrics)
         rows.append((str(trial), str(group), f"{first['n_real']} / {first['n_fake']}", *cells))
     text = f"{sheet.text}\n\n" if sheet.text else ""
     shown = records.table(("trial", "judged on", "real / fake", *metrics), rows) if rows else "Not measured."
@@ -90,14 +91,6 @@ def _maps(page: Path, settings: TrialsRecipe, found: Found) -> str:
         f"Held-out fakes of people who consented to be shown in altered form; each map is scaled to its maximum. "
         f"Trials: {', '.join(settings.shown)}. Credits: {credits()}."
     )
-
-
-def _cell(row: dict[str, Any] | None) -> str:
-    if row is None or row["value"] is None:
-        return "-"
-    digits = 1 if row["metric"] == "psnr" else 3
-    bounds = "" if row["low"] is None else f" ({row['low']:.{digits}f}-{row['high']:.{digits}f})"
-    return f"{row['value']:.{digits}f}{bounds}"
 
 
 def _plain(title: str) -> str:

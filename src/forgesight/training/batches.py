@@ -144,7 +144,8 @@ class Pairs(Dataset[dict[str, Tensor]]):
         """Where a face could be forged: its hull, of real and forged alike (ADD, section III-C); always known."""
         size, forehead = self.profile.size_px, self.recipe.loss.forehead
         at = [faces.moved(portrait.landmarks, self._matrix(portrait, jitter)) for portrait, *_ in pair]
-        hulls = tuple(parts.hull(points, size, forehead=forehead) * np.uint8(255) for points in at)
+        outlines = [parts.with_forehead(points) if forehead else points for points in at]
+        hulls = tuple(parts.hull(points, (size, size)) * np.uint8(255) for points in outlines)
         return [(portrait, region, True) for portrait, region, _ in pair], hulls
 
     def _touched(self, rng: np.random.Generator) -> list[bool]:

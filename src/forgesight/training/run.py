@@ -177,21 +177,42 @@ def data(settings: TrainRecipe, crop: CropProfile, *, progress: bool) -> tuple[P
     Raises:
         ForgesightError: the data cannot be used.
     """
+    samples = wanted(settings)
+    parts = {split: [s for s in samples if s.split == split] for split in ("train", "val")}
+    sets = [
+        pairs_of(own, f"split {split!r}", settings, crop, train=split == "train", progress=progress)
+        for split, own in parts.items()
+    ]
+    return sets[0], sets[1], samples
+
+
+def wanted(settings: TrainRecipe) -> list[Sample]:
+    """The photographs of a recipe: all reals, and the fakes of the methods it names.
+
+    Raises:
+        ForgesightError: there is no fake of one of them.
+    """
     samples = sources.read(Path(settings.data.path))
-    wanted = set(settings.data.methods)
-    unknown = sorted(wanted - {s.method for s in samples if s.label})
+    methods = set(settings.data.methods)
+    unknown = sorted(methods - {s.method for s in samples if s.label})
     if unknown:
         raise ForgesightError(f"data.methods: {settings.data.path} has no fake of the method {unknown[0]!r}")
-    samples = [s for s in samples if not s.label or not wanted or s.method in wanted]
-    parts = {split: [s for s in samples if s.split == split] for split in ("train", "val")}
-    sets = []
-    for split, own in parts.items():
-        if not any(s.label == 0 for s in own):
-            raise ForgesightError(f"{settings.data.path}: no real photograph in split {split!r}")
-        gray = settings.loss.kind == "fakeness"
-        faces = gather(own, settings.data.loose_side_px, gray=gray, progress=progress)
-        sets.append(Pairs(faces, own, settings, crop, train=split == "train"))
-    return sets[0], sets[1], samples
+    return [s for s in samples if not s.label or not methods or s.method in methods]
+
+
+def pairs_of(
+    own: Sequence[Sample], what: str, settings: TrainRecipe, crop: CropProfile, *, train: bool, progress: bool
+) -> Pairs:
+    """Pairs of some photographs; ``what`` these are is said where there is no real one among them.
+
+    Raises:
+        ForgesightError: the data cannot be used.
+    """
+    if not any(s.label == 0 for s in own):
+        raise ForgesightError(f"{settings.data.path}: no real photograph in {what}")
+    gray = settings.loss.kind == "fakeness"
+    faces = gather(own, settings.data.loose_side_px, gray=gray, progress=progress)
+    return Pairs(faces, own, settings, crop, train=train)
 
 
 def loaders_of(

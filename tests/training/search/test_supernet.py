@@ -14,6 +14,7 @@ from forgesight.detectors.nets.cells import Block, Cell
 from forgesight.training.search.recipe import SearchSection
 from forgesight.training.search.run import step
 from forgesight.training.search.supernet import Supernet, derive, drawn, measured_costs
+from forgesight.types import ForgesightError
 
 
 def _net(**section: object) -> Supernet:
@@ -54,6 +55,11 @@ def test_noise_that_is_not_finite_is_drawn_again(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(Tensor, "exponential_", broken)
     assert torch.isfinite(drawn(torch.zeros(2, 3), 1.0)).all()
     assert len(calls) == 2
+
+
+def test_an_alpha_that_is_not_finite_is_an_error_and_no_endless_loop() -> None:
+    with pytest.raises(ForgesightError, match=r"lower search\.rate"):
+        drawn(torch.tensor([[0.0, float("nan")]]), 1.0)
 
 
 def test_in_evaluation_gumbel_takes_the_heaviest() -> None:

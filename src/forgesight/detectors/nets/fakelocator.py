@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 import torchvision
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -67,8 +68,6 @@ class FakeLocator(nn.Module):
 
     def _encoded(self, size_px: int) -> tuple[int, int]:
         """Channels and side of the encoder's deepest features."""
-        import torch
-
         training = self.encode.training
         with torch.no_grad():
             deep = _deep(self.encode.eval()(torch.zeros(1, 3, size_px, size_px)))

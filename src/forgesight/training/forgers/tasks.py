@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from forgesight.forge import attribute, inpainting, mouth, networks
-from forgesight.forge.forgery import Portrait, blur, hull
+from forgesight.forge.forgery import Portrait, blur
+from forgesight.media.parts import hull
 from forgesight.types import Image, Plane
 
 

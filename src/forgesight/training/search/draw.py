@@ -9,27 +9,25 @@ from typing import Any
 import numpy as np
 
 from forgesight.detectors.nets.cells import Block, Genotype
+from forgesight.training import figures
 
 _BOX = {"boxstyle": "round,pad=0.35", "linewidth": 1}
 
 
 def cells(genotype: Genotype, file: Path) -> None:
     """Both cells beside each other (ADD, figure 8), as PNG."""
-    pyplot = _pyplot()
-    figure, both = pyplot.subplots(2, 1, figsize=(11, 9))
+    figure, both = figures.pyplot().subplots(2, 1, figsize=(11, 9))
     for axes, (title, blocks) in zip(
         both, (("normal cell", genotype.normal), ("reduction cell", genotype.reduction)), strict=True
     ):
         _cell(axes, blocks, title)
     figure.tight_layout()
-    figure.savefig(file, dpi=100, metadata={"Software": None})
-    pyplot.close(figure)
+    figures.keep(figure, file, dpi=100)
 
 
 def alphas(entries: Sequence[Mapping[str, Any]], operations: Sequence[str], file: Path) -> None:
     """The mean weight of each operation over the edges of either cell, epoch by epoch, as PNG."""
-    pyplot = _pyplot()
-    figure, both = pyplot.subplots(1, 2, figsize=(11, 4), sharey=True)
+    figure, both = figures.pyplot().subplots(1, 2, figsize=(11, 4), sharey=True)
     for number, (axes, title) in enumerate(zip(both, ("normal cell", "reduction cell"), strict=True)):
         raw = np.array([entry["alphas"][number] for entry in entries])  # (epochs, edges, operations)
         weights = np.exp(raw - raw.max(2, keepdims=True))
@@ -41,8 +39,7 @@ def alphas(entries: Sequence[Mapping[str, Any]], operations: Sequence[str], file
         axes.grid(alpha=0.3)
     both[0].set_ylabel("mean weight over the edges")
     both[1].legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    figure.savefig(file, dpi=100, bbox_inches="tight", metadata={"Software": None})
-    pyplot.close(figure)
+    figures.keep(figure, file, dpi=100)
 
 
 def _cell(axes: Any, blocks: Sequence[Block], title: str) -> None:
@@ -84,12 +81,3 @@ def _arrow(axes: Any, start: tuple[float, float], end: tuple[float, float], text
             zorder=4,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.85},
         )
-
-
-def _pyplot() -> Any:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    return pyplot

@@ -15,19 +15,17 @@ from lightning.pytorch.utilities.combined_loader import CombinedLoader
 from torch import Tensor, nn
 
 from forgesight import config, records
-from forgesight.data import sources
 from forgesight.detectors.graph import Graph
 from forgesight.detectors.nets.cells import Genotype
 from forgesight.processes import cores
 from forgesight.training import run
 from forgesight.training.batches import Pairs
-from forgesight.training.cache import gather
 from forgesight.training.objectives import OBJECTIVES, Terms
 from forgesight.training.search import draw
 from forgesight.training.search.recipe import SearchRecipe
 from forgesight.training.search.supernet import Supernet, measured_costs
 from forgesight.training.supervised import log_auc, truth_of
-from forgesight.types import Card, CropProfile, ForgesightError, Sample
+from forgesight.types import Card, CropProfile, Sample
 
 LOG, FILE, CELLS, ALPHAS = "genotypes.jsonl", "genotype.json", "cells.png", "alphas.png"
 
@@ -170,23 +168,21 @@ def _data(
     settings: SearchRecipe, crop: CropProfile, *, progress: bool
 ) -> tuple[tuple[Pairs, Pairs], Pairs, list[Sample]]:
     """Two halves of the training split, that share no person, and the validation split."""
-    samples = sources.read(Path(settings.data.path))
-    wanted = set(settings.data.methods)
-    samples = [s for s in samples if not s.label or not wanted or s.method in wanted]
+    samples = run.wanted(settings)
     people = sorted({_person(s) for s in samples if s.split == "train"})
     order = np.random.default_rng((settings.seed, 17)).permutation(len(people))
     first = {people[int(number)] for number in order[: len(people) // 2]}
-    parts: list[tuple[list[Sample], bool]] = [
-        ([s for s in samples if s.split == "train" and (_person(s) in first) == half], True) for half in (True, False)
+    train = [s for s in samples if s.split == "train"]
+
+    def pairs_of(own: list[Sample], what: str, train: bool) -> Pairs:
+        return run.pairs_of(own, what, settings, crop, train=train, progress=progress)
+
+    halves = [
+        pairs_of([s for s in train if (_person(s) in first) == half], "a half of the training split", True)
+        for half in (True, False)
     ]
-    parts.append(([s for s in samples if s.split == "val"], False))
-    sets = []
-    for own, train in parts:
-        if not any(s.label == 0 for s in own):
-            raise ForgesightError(f"{settings.data.path}: a half of the training split, or validation, has no real")
-        faces = gather(own, settings.data.loose_side_px, progress=progress)
-        sets.append(Pairs(faces, own, settings, crop, train=train))
-    return (sets[0], sets[1]), sets[2], samples
+    validation = pairs_of([s for s in samples if s.split == "val"], "split 'val'", False)
+    return (halves[0], halves[1]), validation, samples
 
 
 def _person(sample: Sample) -> str:

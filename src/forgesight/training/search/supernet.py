@@ -13,6 +13,7 @@ from forgesight.detectors.nets.add import Heads, Stack
 from forgesight.detectors.nets.cells import OPERATIONS, Block, Genotype, Pair
 from forgesight.detectors.output import NetOutput
 from forgesight.training.search.recipe import SearchSection
+from forgesight.types import ForgesightError
 
 _START = 1e-3  # of the normal distribution alpha is drawn from
 
@@ -70,6 +71,8 @@ def drawn(alpha: Tensor, temperature: float) -> Tensor:
 
     Drawn again where noise or softmax leave the finite numbers, as they do about once in a million draws.
     """
+    if not bool(torch.isfinite(alpha).all()):
+        raise ForgesightError("the search has left the finite numbers: lower search.rate or optim.rate")
     while True:
         noise = -torch.empty_like(alpha).exponential_().log()
         soft = torch.softmax((torch.log_softmax(alpha, 1) + noise) / temperature, 1)
