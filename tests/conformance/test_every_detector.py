@@ -11,7 +11,7 @@ import torch
 from forgesight.config import load
 from forgesight.detectors import zoo
 from forgesight.detectors.export import TOLERANCE, export, parity
-from forgesight.detectors.graph import Graph
+from forgesight.detectors.graph import Graph, fresh
 from forgesight.detectors.onnx_backend import OnnxDetector
 from forgesight.detectors.size import measured
 from forgesight.detectors.torch_backend import TorchDetector
@@ -63,12 +63,7 @@ def _crops(size: int, count: int = 3) -> np.ndarray:
 
 def _graph(name: str) -> Graph:
     """A graph with fresh weights whose normalisation layers have seen something, as after a training."""
-    card = _card(name)
-    graph = Graph(card)
-    crops = torch.from_numpy(_crops(card.crop.size_px, 4)).permute(0, 3, 1, 2)
-    with torch.no_grad():
-        graph.train().raw(crops)
-    return graph.eval()
+    return fresh(_card(name))
 
 
 def test_the_card_is_complete(name: str) -> None:

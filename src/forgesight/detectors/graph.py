@@ -45,6 +45,15 @@ class Graph(nn.Module):
         return (*results, torch.sigmoid(output.map[:, 0]))
 
 
+def fresh(card: Card) -> Graph:
+    """A graph with fresh weights whose norms have seen one batch of noise: numbers as large as after a training."""
+    graph = Graph(card)
+    side = card.crop.size_px
+    with torch.no_grad():
+        graph.train().raw(torch.randint(0, 256, (4, 3, side, side), dtype=torch.uint8))
+    return graph.eval()
+
+
 def build(card: Card) -> nn.Module:
     """The net a card describes, with fresh weights.
 

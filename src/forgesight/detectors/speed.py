@@ -42,11 +42,11 @@ def opened(name: str, scratch: Path, threads: int | None = None) -> Detector:
         return zoo.load(name, threads)
     try:
         from forgesight.detectors.export import export
-        from forgesight.detectors.graph import Graph
+        from forgesight.detectors.graph import fresh
     except ModuleNotFoundError as error:
         raise MissingExtraError(f'to measure {name}, an architecture, pip install "forgesight[train]"') from error
     card = zoo.card(name)
-    return zoo.load(export(card, Graph(card), scratch / name), threads)
+    return zoo.load(export(card, fresh(card), scratch / name), threads)
 
 
 def rate(detector: Detector, seconds: float, count: int = CROPS) -> float:
