@@ -135,7 +135,7 @@ _CARDS = (
         "Cozzolino et al., Recasting Residual-based Local Descriptors as Convolutional Neural Networks, IH&MMSec 2017",
         "scans.0",
         parameters=1_320,
-        macs=21_662_668,
+        macs=26_404_894,
     ),
     _card(
         "statsnet",

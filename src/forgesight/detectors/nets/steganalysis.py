@@ -112,14 +112,21 @@ class ResidualNet(nn.Module):
         parts = []
         for number, book in enumerate(self.books):
             fours = [scan(gray).flatten(2).mT for scan in self.scans[2 * number : 2 * number + 2]]  # (N, P, 4)
-            parts.append(self._codes(book(torch.cat(fours, dim=1))).mean(1))
+            weight, bias = (self.sharpness * book.get_parameter(name) for name in ("weight", "bias"))
+            parts.append(_mean(self._codes(F.linear(torch.cat(fours, dim=1), weight, bias))))
         return torch.cat(parts, dim=1)
 
     def _codes(self, likeness: Tensor) -> Tensor:
         """(N, P, 81): which code each place shows."""
         if self.hard:
             return F.one_hot(likeness.argmax(2), 81).to(likeness.dtype)
-        return torch.softmax(likeness * self.sharpness, dim=2)
+        return torch.softmax(likeness, dim=2)
+
+
+def _mean(codes: Tensor) -> Tensor:
+    """(N, P, 81) to (N, 81): the mean over the places, as a product since that is the quicker on onnxruntime."""
+    places = codes.shape[1]
+    return (codes.new_full((1, places), 1 / places) @ codes)[:, 0]
 
 
 class _Scan(nn.Module):
