@@ -10,7 +10,7 @@ WORKERS ?= 2
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format-check format lint types layers bench bench-search bench-zoo light train ship results testbed zoo clean
+.PHONY: help demo test check format-check format lint types layers bench bench-search bench-study bench-zoo light train ship results testbed zoo clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -45,6 +45,9 @@ bench: $(VENV)/.dev-installed ## a folder scan, and preparing a 1080p clip, agai
 
 bench-search: $(VENV)/.dev-installed ## a step of ADD's search, softmax against Gumbel (a minute)
 	$(BIN)/python benchmarks/search_step.py $(ARGS)
+
+bench-study: $(VENV)/.dev-installed ## causal effects of neurons, closed form against running the net (a minute)
+	$(BIN)/python benchmarks/causal_effects.py $(ARGS)
 
 bench-zoo: $(VENV)/.dev-installed ## every detector of the zoo in our runtime against plain eager torch (minutes)
 	$(BIN)/python benchmarks/zoo_throughput.py $(ARGS)

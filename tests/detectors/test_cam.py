@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from forgesight.detectors.cam import grad_cam
+from forgesight.detectors.cam import grad_cam, guided_grad_cam
 from forgesight.detectors.graph import Graph
 from forgesight.detectors.output import NetOutput
 from forgesight.types import Card, CardError, CropProfile
@@ -21,13 +21,14 @@ class Toy(nn.Module):
     def __init__(self, fake: tuple[float, float]) -> None:
         super().__init__()
         self.look, self.say = nn.Conv2d(3, 2, 1), nn.Linear(2, 2, bias=False)
+        self.cut: nn.Module = nn.Identity()
         with torch.no_grad():
             self.look.weight[..., 0, 0] = torch.tensor([[2.0, 0, 0], [0, 1, 0]])
             self.look.bias[:] = torch.tensor([0.0, -0.5])
             self.say.weight[:] = torch.tensor([[9.0, 9.0], list(fake)])
 
     def forward(self, x: Tensor) -> NetOutput:
-        features = self.look(x).mean((2, 3))
+        features = self.cut(self.look(x)).mean((2, 3))
         return NetOutput(self.say(features), features)
 
 
@@ -45,6 +46,19 @@ def test_it_is_the_channels_weighted_by_their_gradients_and_cut_off_below_zero()
     expected = np.full((4, 4), 0.5 / 6.5, np.float32)
     expected[0, 0], expected[1, 1], expected[2, 2] = 1, 0.7 / 6.5, 0
     np.testing.assert_allclose(heat[0], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_guided_it_is_zero_where_a_relu_lets_nothing_good_through(inplace: bool) -> None:
+    """Behind a ReLU the red channel counts where there is red (gradient 6 / 16), the green one, which speaks against a
+    fake, nowhere; the map below it is 6.5 and 0.7 at the two red points."""
+    toy = Toy((3.0, -1.0))
+    toy.cut = nn.ReLU(inplace)
+    heat = guided_grad_cam(CARD, Graph(CARD, toy), _crop(), "look")
+    expected = np.zeros((4, 4), np.float32)
+    expected[0, 0], expected[1, 1] = 1, 0.7 / 6.5
+    np.testing.assert_allclose(heat[0], expected, rtol=1e-5)
+    assert toy.cut.inplace is inplace
 
 
 def test_it_asks_for_the_class_fake_and_says_nothing_where_nothing_speaks_for_it() -> None:

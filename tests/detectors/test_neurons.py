@@ -8,7 +8,16 @@ import torch
 
 from forgesight.detectors import zoo
 from forgesight.detectors.graph import Graph
-from forgesight.detectors.neurons import Read, by_chance, effects, overlap, read, spread
+from forgesight.detectors.neurons import (
+    Read,
+    activations,
+    by_chance,
+    effects,
+    effects_by_running,
+    overlap,
+    read,
+    spread,
+)
 from forgesight.types import CardError, CropProfile
 
 RNG = np.random.default_rng(0)
@@ -102,3 +111,23 @@ def test_the_chance_level_is_the_binomial_one() -> None:
     assert [round(v) for v in by_chance(512, 1024, 5)] == [32, 160, 320, 320, 160, 32]
     drawn = np.mean([overlap([RNG.permutation(64)[:16] for _ in range(4)], 64) for _ in range(400)], axis=0)
     np.testing.assert_allclose(drawn, by_chance(16, 64, 4), atol=0.8)
+
+
+def test_any_layer_can_be_held_by_running_the_net() -> None:
+    """On the neurons that the verdict reads it says what the closed form says; of a convolution it holds channels."""
+    graph, crops = _graph("meso4"), RNG.integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
+    given = read(graph, crops)
+    np.testing.assert_allclose(activations(graph, crops, "activation"), given.features, atol=1e-5)
+    values = spread([given])
+    closed = effects(given, values)
+    units = [1, 7]
+    slow = effects_by_running(graph, crops, "activation", values, units)
+    np.testing.assert_allclose(slow.expected, closed.expected[units], atol=1e-5)
+    np.testing.assert_allclose(slow.effect, closed.effect[units], atol=1e-5)
+    layer = zoo.card("meso4").cam_layer
+    channels = activations(graph, crops, layer)
+    held = effects_by_running(graph, crops, layer, spread([Read(channels, channels[0], 0.0)]), [0])
+    assert held.expected.shape == (1, 4)
+    assert np.ptp(held.expected) > 0
+    with pytest.raises(CardError, match="no layer 'nothing'"):
+        activations(graph, crops, "nothing")

@@ -34,6 +34,7 @@ from forgesight.cli.doors import (
     check_detector,
 )
 from forgesight.cli.forge import forge_app
+from forgesight.cli.generalizability import generalizability_app
 from forgesight.cli.lae import lae_app
 from forgesight.cli.study import study_app
 
@@ -206,6 +207,12 @@ def evaluate(
 
 
 app.add_typer(study_app)
+app.add_typer(
+    generalizability_app,
+    name="study",
+    help="The generalizability study: thirty detectors, four questions.",
+    epilog="Example: forgesight study run recipes/study/cpu.toml",
+)
 
 
 @app.command("import", epilog="Example: forgesight import mesonet Meso4_DF.h5 --out detectors/meso4-df")

@@ -134,12 +134,15 @@ def data_merge(
         list[Path], typer.Argument(metavar="MANIFEST", exists=True, dir_okay=False, help="Two or more.")
     ],
     out: OutOption,
+    official: Annotated[
+        bool, typer.Option("--official", help="Leave splits that divide videos, not people, as Celeb-DF's do.")
+    ] = False,
 ) -> None:
     """Join manifests; nobody may be in two splits."""
     from forgesight.curation.tables import counts, merge
     from forgesight.data import manifest
 
-    samples = merge(manifests)
+    samples = merge(manifests, official)
     manifest.write(samples, out)
     show.columns(counts(samples))
 

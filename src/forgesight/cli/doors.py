@@ -64,6 +64,7 @@ _EXTRA_OF = {
     "matplotlib": "train",
     "sklearn": "train",
     "h5py": "train",
+    "markdown_it": "train",
     "ray": "cluster",
 }
 _AFTER_INTERRUPT = {
@@ -71,6 +72,7 @@ _AFTER_INTERRUPT = {
     "lae": "lae train: add --resume to the same command; the others begin anew",
     "train": "add --resume to the same command to go on from the last checkpoint",
     "compare": "type the same command again to go on; no finished run is repeated",
+    "study": "type the same command again to go on; no finished run is repeated",
     "forge": "type the same command again to go on (forge fit: with --resume); what is finished is kept",
     "data": "type the same command again to go on; what is finished is kept",
 }

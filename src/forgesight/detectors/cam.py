@@ -1,12 +1,16 @@
-"""Grad-CAM: where a detector without a map of its own looks, by captum."""
+"""Grad-CAM, plain and guided: where a detector without a map of its own looks, by captum."""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
-from captum.attr import LayerAttribution, LayerGradCam
+from captum.attr import GuidedGradCam, LayerAttribution, LayerGradCam
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from forgesight.detectors import zoo
 from forgesight.detectors.graph import Graph
@@ -24,25 +28,75 @@ def grad_cam(card: Card, graph: Graph, crops: NDArray[np.uint8], layer: str = ""
         CardError: the net has no such layer, or the layer keeps no places.
         ForgesightError: the crops are not of the card's size.
     """
+    logits, layer_of, x = _opened(card, graph, crops, layer)
+    heat = LayerGradCam(logits, layer_of).attribute(x, target=1, relu_attributions=True)
+    _check_places(card, layer_of, heat)
+    side = card.crop.size_px
+    return _scaled(card, LayerAttribution.interpolate(heat.detach(), (side, side), "bilinear")[:, 0])
+
+
+def guided_grad_cam(card: Card, graph: Graph, crops: NDArray[np.uint8], layer: str = "") -> NDArray[np.float32]:
+    """``grad_cam`` times guided backpropagation, as fine as the crop: (N, S, S) in 0..1, each scaled to its maximum.
+
+    Of the product's three colours the absolute values are summed. What is guided are the net's ReLU modules; in a net
+    of other activations the gradient is taken as it is.
+
+    Raises:
+        CardError: as ``grad_cam``.
+        ForgesightError: as ``grad_cam``.
+    """
+    logits, layer_of, x = _opened(card, graph, crops, layer)
+    with _relus_in_their_place(logits), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Setting backward hooks")  # captum tells that it does its work
+        guided = GuidedGradCam(logits, layer_of).attribute(x, target=1, interpolate_mode="bilinear")
+    _check_places(card, layer_of, guided)
+    return _scaled(card, guided.detach().abs().sum(1))
+
+
+class _Logits(nn.Module):
+    """A net that answers with its logits alone, as captum wants it."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.net(x).logits
+        return found
+
+
+def _opened(card: Card, graph: Graph, crops: NDArray[np.uint8], layer: str) -> tuple[_Logits, nn.Module, Tensor]:
     zoo.check_crops(crops, card)
     name = layer or card.cam_layer
     modules = dict(graph.net.named_modules())
     if not name or name not in modules:
         raise CardError(f"{card.name}: no layer {name!r} to look at; give the dotted name of a convolution")
-    graph.eval()
+    x = graph.eval().normalised(torch.from_numpy(crops).permute(0, 3, 1, 2)).requires_grad_()
+    return _Logits(graph.net), modules[name], x
 
-    def logits(x: Tensor) -> Tensor:
-        found: Tensor = graph.net(x).logits
-        return found
 
-    x = graph.normalised(torch.from_numpy(crops).permute(0, 3, 1, 2)).requires_grad_()
-    heat = LayerGradCam(logits, modules[name]).attribute(x, target=1, relu_attributions=True)
+def _check_places(card: Card, layer: nn.Module, heat: object) -> None:
     if not isinstance(heat, Tensor) or heat.ndim != 4:
-        raise CardError(f"{card.name}: {name} keeps no places (its output is not (N, C, h, w))")
-    side = card.crop.size_px
-    planes = LayerAttribution.interpolate(heat.detach(), (side, side), "bilinear")[:, 0].float()
+        raise CardError(f"{card.name}: {type(layer).__name__} keeps no places (its output is not (N, C, h, w))")
+
+
+def _scaled(card: Card, planes: Tensor) -> NDArray[np.float32]:
+    planes = planes.float()
     most = planes.flatten(1).max(1).values.clamp_min(torch.finfo(torch.float32).tiny)
     found = (planes / most[:, None, None]).numpy()
     if not np.isfinite(found).all():
-        raise ForgesightError(f"{card.name}: the gradients at {name} are not finite")
+        raise ForgesightError(f"{card.name}: the gradients are not finite")
     return np.asarray(found, np.float32)
+
+
+@contextmanager
+def _relus_in_their_place(net: nn.Module) -> Iterator[None]:
+    """A hook cannot guide what a ReLU writes over its input: for the while none does."""
+    changed = [module for module in net.modules() if isinstance(module, nn.ReLU) and module.inplace]
+    for module in changed:
+        module.inplace = False
+    try:
+        yield
+    finally:
+        for module in changed:
+            module.inplace = True

@@ -3,11 +3,13 @@
 After Chattopadhyay et al., ICML 2019, as the generalizability study applies it (definition 3): the expected output with
 one neuron held at a value, less its mean over the values tried, the baseline. The neurons are those that the last layer
 reads (``NetOutput.features``): behind the first dense layer, its activation and its norm in the networks of the study.
-A norm behind a neuron moves the values that are tried with it, so that holding either comes to the same.
+A norm behind a neuron moves the values that are tried with it, so that holding either comes to the same. Any other
+layer's units are held by running the net (``effects_by_running``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import comb
 from typing import Literal, NamedTuple
 
@@ -99,6 +101,57 @@ def effects(
     return Effects(values, expected, expected - expected.mean(1, keepdims=True))
 
 
+@torch.inference_mode()
+def activations(graph: Graph, crops: NDArray[np.uint8], layer: str) -> NDArray[np.float32]:
+    """(N, D) what the units of any layer say of crops: of a convolution's channels the mean over their places.
+
+    Raises:
+        CardError: the net has no such layer.
+    """
+    kept: list[Tensor] = []
+    handle = _layer(graph, layer).register_forward_hook(lambda _, __, said: kept.append(said))
+    try:
+        graph.eval()(torch.from_numpy(crops))
+    finally:
+        handle.remove()
+    said = kept[0].float()
+    return np.asarray((said.flatten(2).mean(2) if said.ndim > 2 else said).numpy(), np.float32)
+
+
+@torch.inference_mode()
+def effects_by_running(
+    graph: Graph, crops: NDArray[np.uint8], layer: str, values: NDArray[np.float64], units: Sequence[int] | None = None
+) -> Effects:
+    """``effects`` on P(fake) of the units of any layer, ``values`` (D, G): the net is run once for each unit and value.
+
+    A convolution's channel is held at the value in all places. Slow: for a layer that the verdict does not read
+    directly. ``units`` are some of the D; the rows of the answer are theirs.
+
+    Raises:
+        CardError: the net has no such layer.
+    """
+    graph.eval()
+    given = torch.from_numpy(crops)
+    chosen = range(len(values)) if units is None else units
+    expected = np.empty((len(chosen), values.shape[1]))
+    held: tuple[int, float] = (0, 0.0)
+
+    def hold(_: nn.Module, __: tuple[Tensor, ...], said: Tensor) -> Tensor:
+        said = said.clone()
+        said[:, held[0]] = held[1]
+        return said
+
+    handle = _layer(graph, layer).register_forward_hook(hold)
+    try:
+        for row, unit in enumerate(chosen):
+            for column in range(values.shape[1]):
+                held = (int(unit), float(values[unit, column]))
+                expected[row, column] = float(graph(given)[0].double().mean())
+    finally:
+        handle.remove()
+    return Effects(values[list(chosen)], expected, expected - expected.mean(1, keepdims=True))
+
+
 def overlap(tops: list[NDArray[np.int64]], total: int) -> list[int]:
     """How many of ``total`` neurons are among the top of exactly 0, 1, ... of the sets."""
     hits = np.zeros(total, np.int64)
@@ -111,6 +164,14 @@ def by_chance(count: int, total: int, sets: int) -> list[float]:
     """What ``overlap`` would be expected to be, if each set drew its ``count`` of ``total`` neurons at random."""
     share = count / total
     return [total * comb(sets, k) * share**k * (1 - share) ** (sets - k) for k in range(sets + 1)]
+
+
+def _layer(graph: Graph, name: str) -> nn.Module:
+    modules = dict(graph.net.named_modules())
+    if not name or name not in modules:
+        raise CardError(f"{type(graph.net).__name__}: no layer {name!r}; give the dotted name of one")
+    found: nn.Module = modules[name]
+    return found
 
 
 def _candidates(net: nn.Module, width: int) -> list[tuple[Tensor, Tensor]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from forgesight.metrics.detection import Numbers, Weighted, checked
+from forgesight.metrics.detection import Numbers, Weighted, checked, ratio
 
 TEMPERATURES = (0.05, 20.0)
 """Where ``fit_temperature`` looks. Margins that separate the classes without error would ask for 0."""
@@ -32,7 +32,7 @@ def ece_weighted(bins: int = _BINS) -> Weighted:
         place = np.minimum((scores * bins).astype(int), bins - 1)
         member = np.zeros((len(scores), bins))
         member[np.arange(len(scores)), place] = scores - labels
-        return np.asarray(np.abs(weights @ member).sum(1) / weights.sum(1))
+        return ratio(np.abs(weights @ member).sum(1), weights.sum(1))
 
     return metric
 

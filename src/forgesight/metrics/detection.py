@@ -74,7 +74,7 @@ def auc_weighted(scores: Numbers, labels: Numbers, weights: Numbers) -> Numbers:
     curve = _curve(scores, labels, weights)
     steps = np.diff(curve.false_alarms, axis=1)
     area = (steps * (curve.found[:, 1:] + curve.found[:, :-1]) / 2).sum(1)
-    return _ratio(area, curve.fakes * curve.reals)
+    return ratio(area, curve.fakes * curve.reals)
 
 
 def average_precision_weighted(scores: Numbers, labels: Numbers, weights: Numbers) -> Numbers:
@@ -82,15 +82,15 @@ def average_precision_weighted(scores: Numbers, labels: Numbers, weights: Number
     curve = _curve(scores, labels, weights)
     called = (curve.found + curve.false_alarms)[:, 1:]
     precision = np.divide(curve.found[:, 1:], called, out=np.zeros_like(called), where=called > 0)
-    value = _ratio((np.diff(curve.found, axis=1) * precision).sum(1), curve.fakes)
+    value = ratio((np.diff(curve.found, axis=1) * precision).sum(1), curve.fakes)
     return np.where(curve.reals > 0, value, np.nan)
 
 
 def eer_weighted(scores: Numbers, labels: Numbers, weights: Numbers) -> Numbers:
     """``eer`` for each weighting."""
     curve = _curve(scores, labels, weights)
-    alarms = _ratio(curve.false_alarms, curve.reals[:, None])
-    gap = 1 - _ratio(curve.found, curve.fakes[:, None]) - alarms  # misses minus false alarms, falls from 1 to -1
+    alarms = ratio(curve.false_alarms, curve.reals[:, None])
+    gap = 1 - ratio(curve.found, curve.fakes[:, None]) - alarms  # misses minus false alarms, falls from 1 to -1
     after = np.argmax(gap <= 0, axis=1)
     rows = np.arange(len(gap))
     before = np.maximum(after - 1, 0)
@@ -105,7 +105,7 @@ def accuracy_weighted(threshold: float) -> Weighted:
 
     def metric(scores: Numbers, labels: Numbers, weights: Numbers) -> Numbers:
         right = (scores >= threshold) == (labels > 0)
-        return _ratio(weights @ right.astype(float), weights.sum(1))
+        return ratio(weights @ right.astype(float), weights.sum(1))
 
     return metric
 
@@ -115,7 +115,7 @@ def called_weighted(label: int, threshold: float) -> Weighted:
 
     def metric(scores: Numbers, labels: Numbers, weights: Numbers) -> Numbers:
         own = labels == label
-        return _ratio(weights[:, own] @ (scores[own] >= threshold).astype(float), weights[:, own].sum(1))
+        return ratio(weights[:, own] @ (scores[own] >= threshold).astype(float), weights[:, own].sum(1))
 
     return metric
 
@@ -133,7 +133,7 @@ def tpr_at_fpr_weighted(fpr: float) -> Weighted:
         curve = _curve(scores, labels, weights)
         allowed = curve.false_alarms <= fpr * curve.reals[:, None] + _ROUNDING
         best = np.where(allowed, curve.found, 0).max(1)
-        return np.where(curve.reals > 0, _ratio(best, curve.fakes), np.nan)
+        return np.where(curve.reals > 0, ratio(best, curve.fakes), np.nan)
 
     return metric
 
@@ -178,7 +178,8 @@ def _single(metric: Weighted, scores: ArrayLike, labels: ArrayLike) -> float:
     return float(metric(s, y, np.ones((1, len(s))))[0])
 
 
-def _ratio(part: Numbers, whole: Numbers) -> Numbers:
+def ratio(part: Numbers, whole: Numbers) -> Numbers:
+    """A quotient that is NaN where there is nothing to divide by, as in a draw without anybody of a set."""
     shape = np.broadcast_shapes(part.shape, whole.shape)
     quotient: Numbers = np.full(shape, np.nan)
     np.divide(part, whole, out=quotient, where=np.broadcast_to(whole > 0, shape))

@@ -54,6 +54,11 @@ def data_digest(manifest: Path, methods: Sequence[str]) -> str:
     return found.hexdigest()
 
 
+def short(*parts: object) -> str:
+    """A name for what these decide, as a file's."""
+    return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:12]
+
+
 def trained(folder: Path, train: Callable[[bool], object]) -> str:
     """See that a run is finished: by ``train(resume)``, if it is not; and say what had to be done.
 

@@ -136,6 +136,7 @@ def test_the_comparator_looks_behind_the_tenth_convolution_and_never_learns() ->
     assert sum(isinstance(layer, torch.nn.Conv2d) for layer in comparator.layers) == 10
     with torch.no_grad():
         assert comparator(torch.zeros(1, 3, 64, 64)).shape == (1, 512, 28, 28)
+        assert comparator(torch.zeros(1, 3, 64, 64, dtype=torch.bfloat16)).shape == (1, 512, 28, 28)
     assert not any(parameter.requires_grad for parameter in comparator.train().parameters())
     assert not comparator.layers.training
     white = torch.ones(1, 3, 224, 224)

@@ -55,6 +55,7 @@ class Comparator(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Features (N, 512, h, w)."""
+        pictures = pictures.float()  # resizing with antialiasing knows no bfloat16
         if pictures.shape[-1] != self.size_px:
             pictures = F.interpolate(pictures, (self.size_px, self.size_px), mode="bilinear", antialias=True)
         return cast(Tensor, self.layers(((pictures + 1) / 2 - self.mean) / self.std))

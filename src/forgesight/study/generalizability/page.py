@@ -1,0 +1,477 @@
+"""The report of a study: the paper's tables and figures on our data, and each of its findings with what speaks for it.
+
+One page of Markdown with its figures beside it, and the same as one HTML file that needs nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from forgesight import records
+from forgesight.data import manifest as manifests
+from forgesight.metrics.intervals import DRAWS
+from forgesight.study.generalizability import plan
+from forgesight.study.generalizability.answers import UNSEEN, VARIANTS
+from forgesight.study.generalizability.work import COMMON, Study
+from forgesight.training import figures
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; margin: 1rem 0; font-size: 0.86rem; font-variant-numeric: tabular-nums;
+        display: block; overflow-x: auto; }
+th, td { border-bottom: 1px solid #ddd; padding: 0.3rem 0.6rem; text-align: left; white-space: nowrap; }
+td:last-child, th:last-child { white-space: normal; }
+img { max-width: 100%; height: auto; }
+code { background: #f3f3f3; padding: 0 0.2rem; }
+"""
+
+
+_PEOPLE = {"unseen": "", "trained": ", trained people", "any": ", all of it"}
+
+
+class Answers(NamedTuple):
+    """The tables of ``answers``."""
+
+    worth: pl.DataFrame
+    looks: pl.DataFrame
+    overlaps: pl.DataFrame
+    universal: pl.DataFrame
+
+
+class Finding(NamedTuple):
+    """One of the paper's four, and what we found."""
+
+    said: str
+    evidence: str
+    holds: bool | None  # None: what is needed to say is missing
+
+
+def write(page: Path, study: Study, answers: Answers, command: Sequence[str] = ()) -> Path:
+    """Write the page, its figures beside it, and the HTML file of the same name; returns the latter's path."""
+    page.parent.mkdir(parents=True, exist_ok=True)
+    settings = study.settings
+    heat = _figure_3(answers.looks, page.with_name(f"{page.stem}-heat.png"))
+    shared = _figure_5(answers.overlaps, page.with_name(f"{page.stem}-neurons.png"))
+    parts = [
+        f"# {settings.title}",
+        _head(study),
+        _findings(findings(answers, settings.fallen)),
+        f"## What we make of it\n\n*Written by hand, after the tables.* {settings.discussion}"
+        if settings.discussion
+        else "",
+        _table_5(study, answers.worth),
+        _calibration(study, answers.worth),
+        *(_specialised(study, answers.worth, group) for group in ("same method", "same people")),
+        _heat(answers.looks, heat),
+        _neurons(answers.overlaps, shared),
+        _universal(answers.universal),
+        _gaps(study, answers),
+        records.how_it_was_made(
+            command,
+            [
+                f"Manifest: `{settings.manifest}`, SHA-256 `{manifests.digest(Path(settings.manifest))}`; seeds "
+                f"{', '.join(map(str, settings.seeds))}",
+                f"Intervals: percentile bootstrap, {DRAWS} draws of people; differences are of the same draws; 95 %",
+            ],
+        ),
+    ]
+    text = "\n\n".join(part for part in parts if part) + "\n"
+    records.write_text(page, text)
+    whole = page.with_suffix(".html")
+    records.write_text(whole, html(text, page.parent, settings.title))
+    return whole
+
+
+def html(text: str, folder: Path, title: str) -> str:
+    """A page of Markdown as one HTML file, its pictures in it."""
+    from markdown_it import MarkdownIt
+
+    body = str(MarkdownIt("commonmark", {"html": False}).enable("table").render(text))
+
+    def held(found: re.Match[str]) -> str:
+        return f'src="data:image/png;base64,{base64.b64encode((folder / found[1]).read_bytes()).decode()}"'
+
+    body = re.sub(r'src="([^":]+\.png)"', held, body)
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>\n'
+        f"<body>\n{body}</body></html>\n"
+    )
+
+
+def findings(answers: Answers, fallen: float) -> list[Finding]:
+    """The paper's findings, and what our numbers say of each."""
+    return [*_first(answers.worth), *_second(answers.worth), *_third(answers.looks), *_fourth(answers)]
+
+
+def _first(worth: pl.DataFrame) -> Iterator[Finding]:
+    said = "Detectors are not generalizable in zero-shot settings; a few shots mitigate the degradation."
+    fall = worth.filter((pl.col("set") == UNSEEN) & (pl.col("metric") == "degradation"))
+    own = _joined(fall, worth.filter((pl.col("set") == pl.col("root")) & (pl.col("metric") == "accuracy")), "original")
+    learnt = own.filter(pl.col("original_low") > 0.5)
+    if not learnt.filter(kind="original").height or learnt["kind"].n_unique() < len(plan.KINDS):
+        yield Finding(said, "Too few detectors learnt their own set to say.", None)
+        return
+    zero = learnt.filter(kind="original")
+    falls = zero.filter(pl.col("low") > 0).height
+    medians = {kind: _median(learnt.filter(kind=kind)["value"]) for kind in plan.KINDS}
+    evidence = (
+        f"Of {own.height} detectors {learnt.height} learnt their own set (interval of the accuracy above 50 %). Of the "
+        f"{zero.height} originals among them {falls} lose accuracy on the unseen sets (interval above 0). Median "
+        "degradation in points: " + ", ".join(f"{kind} {medians[kind]:.1f}" for kind in plan.KINDS) + "."
+    )
+    helped = min(medians["transfer"], medians["merge"]) < medians["original"]
+    yield Finding(said, evidence, falls > zero.height / 2 and helped)
+
+
+def _second(worth: pl.DataFrame) -> Iterator[Finding]:
+    said = "Detectors learn properties of the synthesis method; human identities have no significant effect."
+    shares = []
+    evidence = []
+    for group in ("same method", "same people"):
+        found = worth.filter((pl.col("set") == group) & (pl.col("metric") == "difference"))
+        if not found.height:
+            yield Finding(said, f"No detector was judged on a set of the {group}.", None)
+            return
+        above, below = found.filter(pl.col("low") > 0).height, found.filter(pl.col("high") < 0).height
+        shares.append(above / found.height)
+        evidence.append(
+            f"On sets of the {group} the degradation is smaller than on the unseen ones for {above} of {found.height} "
+            f"detectors, larger for {below} (intervals clear of 0; median {_median(found['value']):.1f} points)."
+        )
+    yield Finding(said, " ".join(evidence), shares[0] > 0.5 >= shares[1])
+
+
+def _third(looks: pl.DataFrame) -> Iterator[Finding]:
+    said = "Detectors extract unrestrained features: the heat maps of detectors with a common root are dissimilar."
+    guided = looks.filter(pl.col("map") == "guided")
+    common = guided.filter(pair="common root")
+    if not common.height:
+        yield Finding(said, "No heat maps were compared.", None)
+        return
+    share, alike = (_median(common[name]) for name in ("dissimilar", "value"))
+    nulls = {pair: guided.filter(pair=pair)["value"] for pair in ("another seed", "permuted labels")}
+    beside = [f"{pair} {_median(values):.2f}" for pair, values in nulls.items() if values.count()]
+    evidence = (
+        f"In the median group {share:.0%} of the guided heat maps have an SSIM below 0.7 (median SSIM "
+        f"{alike:.2f})"
+        + (f"; for comparison: {', '.join(beside)}." if beside else ".")
+        + " What SSIM of heat maps can tell is bounded by those null cases."
+    )
+    yield Finding(said, evidence, share > 0.5)
+
+
+def _fourth(answers: Answers) -> Iterator[Finding]:
+    said = "There are neurons that contribute on all sets, seen and unseen."
+    every = answers.overlaps.filter(pl.col("hits") == pl.col("sets"))
+    if not every.height:
+        yield Finding(said, "No neurons were read.", None)
+        return
+    half = every.filter(pl.col("top") == pl.col("top").max().over("subject", "root", "kind"))
+    above = half.filter(pl.col("found") > pl.col("chance")).height
+    evidence = (
+        f"Of each detector's largest top, more neurons are in it on all sets than by chance for {above} of "
+        f"{half.height} detectors (median {_median(half['found']):.0f} against {_median(half['chance']):.0f})."
+    )
+    gains = answers.universal.filter((pl.col("variant") == "fitted universal") & (pl.col("metric") == "auc gain"))
+    if gains.height:
+        up = gains.filter(pl.col("low") > 0).height
+        down = gains.filter(pl.col("high") < 0).height
+        evidence += (
+            f" A last layer fitted to universal neurons only has a higher AUC on sets not used to choose them than one "
+            f"fitted to all for {up} of {gains.height} detectors, a lower one for {down} (intervals clear of 0)."
+        )
+    yield Finding(said, evidence, above > half.height / 2)
+
+
+def _median(values: pl.Series) -> float:
+    found: Any = values.cast(pl.Float64).drop_nulls().drop_nans().median()
+    return float("nan") if found is None else float(found)
+
+
+def _joined(one: pl.DataFrame, other: pl.DataFrame, name: str) -> pl.DataFrame:
+    keys = ["subject", "root", "kind"]
+    kept = other.select(*keys, pl.col("value").alias(name), pl.col("low").alias(f"{name}_low"))
+    return one.join(kept, on=keys, how="inner")
+
+
+def _head(study: Study) -> str:
+    settings = study.settings
+    roots = "; ".join(f"{root.name}: {', '.join(root.methods)}{_of(root.sources)}" for root in settings.root)
+    sets = "; ".join(
+        f"{one.name}: {', '.join(one.methods)}{_of(one.sources)}{_PEOPLE[one.people]}" for one in settings.set
+    )
+    count = len(settings.subject) * len(settings.root) * len(plan.KINDS)
+    by_video = (
+        f"\n- Told apart by video, since the official splits put one person into training and test: "
+        f"{', '.join(settings.by_video)}"
+        if settings.by_video
+        else ""
+    )
+    return (
+        f"{count} detectors: {len(settings.subject)} architectures, {len(settings.root)} training sets, each as it is "
+        f"(original), with the last layers trained on with fakes of {', '.join(settings.extra_methods)} (transfer), "
+        "and with all of them (merge). Written by `forgesight study report`, not by hand; intervals of 95 % over "
+        "people.\n\n"
+        f"- Trained on: {roots}\n- Judged on: {sets}\n- Unseen, as RQ1 counts: {', '.join(settings.unseen)}{by_video}"
+    )
+
+
+def _of(sources: Sequence[str]) -> str:
+    return f" of {', '.join(sources)}" if sources else ""
+
+
+def _findings(found: Sequence[Finding]) -> str:
+    said = {True: "our evidence is for it", False: "our evidence is not for it", None: "cannot be said"}
+    rows = [(str(place), one.said, said[one.holds], one.evidence) for place, one in enumerate(found, 1)]
+    return "## The paper's findings\n\n" + records.table(("finding", "the paper", "here", "evidence"), rows)
+
+
+def _cell(row: Mapping[str, Any] | None, percent: bool = False) -> str:
+    if row is None or row["value"] is None:
+        return "-"
+    scale = 100 if percent else 1
+    digits = 1 if percent or abs(row["value"]) > 1 else 3
+    shown = f"{row['value'] * scale:.{digits}f}"
+    if row["low"] is None:
+        return shown
+    return f"{shown} ({row['low'] * scale:.{digits}f} to {row['high'] * scale:.{digits}f})"
+
+
+def _at(table: pl.DataFrame, **where: str) -> dict[str, Any] | None:
+    found = table.filter(**where)
+    return found.row(0, named=True) if found.height else None
+
+
+def _named(study: Study, table: pl.DataFrame, **where: str) -> list[dict[str, str]]:
+    """Every detector that the table has such a row of, the greatest value first."""
+    found = table.filter(**where).sort("value", descending=True, nulls_last=True)
+    return [{key: row[key] for key in ("subject", "root", "kind")} for row in found.iter_rows(named=True)]
+
+
+def _table_5(study: Study, worth: pl.DataFrame) -> str:
+    """Ranked by degradation, the smallest first."""
+    names = study.settings.unseen
+    order = list(reversed(_named(study, worth, set=UNSEEN, metric="degradation")))
+    if not order:
+        return ""
+    head = ("rank", "detector", "own set, %", *names, "unseen, mean %", "degradation, points", "AUC own", "AUC unseen")
+    rows = []
+    for rank, who in enumerate(order, 1):
+        cells = [_cell(_at(worth, **who, set=name, metric="accuracy"), True) for name in (who["root"], *names, UNSEEN)]
+        cells.append(_cell(_at(worth, **who, set=UNSEEN, metric="degradation")))
+        cells += [_cell(_at(worth, **who, set=name, metric="auc")) for name in (who["root"], UNSEEN)]
+        rows.append((str(rank), " ".join(who.values()), *cells))
+    text = (
+        "Accuracy at a score of 0.5, reals and fakes counting alike. Degradation: accuracy on the detector's own set "
+        "less its mean over the unseen ones. The unseen sets of transfer and merge hold methods that these were "
+        "trained on, of other people, as in the paper."
+    )
+    return f"## RQ1: table 5\n\n{text}\n\n{records.table(head, rows)}"
+
+
+def _calibration(study: Study, worth: pl.DataFrame) -> str:
+    order = _named(study, worth, set=UNSEEN, metric="accuracy")
+    names = study.settings.unseen
+    rows = []
+    for who in order:
+        cells = [_cell(_at(worth, **who, set=name, metric="ece")) for name in (who["root"], *names)]
+        rows.append((" ".join(who.values()), *cells))
+    text = "Expected calibration error of each set as it stands (its share of fakes differs from set to set)."
+    return f"## Calibration\n\n{text}\n\n{records.table(('detector', 'own set', *names), rows)}" if rows else ""
+
+
+def _specialised(study: Study, worth: pl.DataFrame, group: str) -> str:
+    order = _named(study, worth, set=group, metric="difference")
+    if not order:
+        return ""
+    title = {
+        "same method": "table 6, the same method on another source",
+        "same people": "table 7, the same people by another method",
+    }
+    head = (
+        "detector",
+        "degradation: unseen",
+        f"{group}: accuracy, %",
+        f"{group}: degradation",
+        "difference",
+        "over the mark",
+    )
+    rows = []
+    roots = {root.name: root for root in study.settings.root}
+    for who in order:
+        special = roots[who["root"]].same_method if group == "same method" else roots[who["root"]].same_people
+        fall = _at(worth, **who, set=UNSEEN, metric="degradation")
+        accuracy = "; ".join(
+            f"{name} {_cell(_at(worth, **who, set=name, metric='accuracy'), True)}" for name in special
+        )
+        rows.append(
+            (
+                " ".join(who.values()),
+                _cell(fall),
+                accuracy,
+                _cell(_at(worth, **who, set=group, metric="degradation")),
+                _cell(_at(worth, **who, set=group, metric="difference")),
+                "yes" if fall is not None and fall["value"] > study.settings.fallen else "no",
+            )
+        )
+    text = (
+        "Difference: by how many points the degradation is smaller here than on the unseen sets, on the same draws of "
+        f"people. The paper asks only about detectors that lose over {study.settings.fallen:g} points (*over the "
+        "mark*)."
+    )
+    if group == "same people":
+        text += (
+            " Only the fakes are of people trained on; the reals beside them are of people that were not, since a "
+            "detector has been told of its own people's photographs that they are real. A detector that learnt from "
+            "the very fakes of a set is not judged on it."
+        )
+    return f"## RQ2: {title[group]}\n\n{text}\n\n{records.table(head, rows)}"
+
+
+def _heat(looks: pl.DataFrame, figure: Path | None) -> str:
+    if figure is None:
+        return ""
+    head = ("detector", "pair", "map", "SSIM", "below 0.7", "0.7 to 0.9", "0.9 and above", "heat maps", "flat")
+    rows = []
+    shown = looks.group_by("subject", "root", "pair", "map", maintain_order=True).agg(
+        pl.col("value", "dissimilar", "little", "alike").mean(), pl.col("n", "flat").sum()
+    )
+    for row in shown.filter(~pl.col("pair").is_in(COMMON)).iter_rows(named=True):
+        shares = [f"{row[name]:.0%}" if row[name] is not None else "-" for name in ("dissimilar", "little", "alike")]
+        value = "-" if row["value"] is None else f"{row['value']:.3f}"
+        rows.append(
+            (
+                f"{row['subject']} {row['root']}",
+                row["pair"],
+                row["map"],
+                value,
+                *shares,
+                str(row["n"]),
+                str(row["flat"]),
+            )
+        )
+    text = (
+        "Structural similarity of heat maps for the class fake at the last convolution, of fakes, means over the sets; "
+        "*guided* is Grad-CAM times guided backpropagation, as in the paper, *cam* is Grad-CAM alone. *Common root*: "
+        "the mean of the pairs original-transfer, original-merge and transfer-merge for each photograph. The null "
+        "cases are the original against the same net trained on labels dealt at random, and against the original of "
+        "another seed. *Flat*: nothing spoke for a fake in one of the two, which is left out."
+    )
+    return f"## RQ3: figure 3\n\n{text}\n\n![Similarity of heat maps]({figure.name})\n\n{records.table(head, rows)}"
+
+
+def _figure_3(looks: pl.DataFrame, file: Path) -> Path | None:
+    """Shares of the three buckets, a bar for each set; a panel for each detector of a common root."""
+    table = looks.filter((pl.col("pair") == "common root") & (pl.col("map") == "guided"))
+    panels = table.select("subject", "root").unique(maintain_order=True).rows()
+    if not panels:
+        return None
+    columns = min(5, len(panels))
+    lines = -(-len(panels) // columns)
+    figure, axes = figures.pyplot().subplots(
+        lines, columns, figsize=(2.6 * columns, 2.5 * lines), squeeze=False, sharey=True
+    )
+    for place, (subject, root) in enumerate(panels):
+        own = table.filter(subject=subject, root=root)
+        panel = axes[place // columns][place % columns]
+        low = [0.0] * own.height
+        for name, colour in (("dissimilar", "#c0392b"), ("little", "#e59b2c"), ("alike", "#2e8b57")):
+            values = [value or 0.0 for value in own[name]]
+            panel.bar(range(own.height), values, bottom=low, color=colour, label=name if not place else None)
+            low = [a + b for a, b in zip(low, values, strict=True)]
+        panel.set_xticks(range(own.height), own["set"], rotation=60, ha="right", fontsize=7)
+        panel.set_title(f"{subject}, {root}", fontsize=8)
+        panel.set_ylim(0, 1)
+    for panel in axes.flat[len(panels) :]:
+        panel.axis("off")
+    figure.legend(loc="lower center", ncols=3, frameon=False, fontsize=8, bbox_to_anchor=(0.5, -0.06))
+    figure.tight_layout()
+    figures.keep(figure, file)
+    return file
+
+
+def _neurons(overlaps: pl.DataFrame, figure: Path | None) -> str:
+    if figure is None:
+        return ""
+    rows = []
+    for row in overlaps.filter(pl.col("hits") == pl.col("sets")).iter_rows(named=True):
+        who = f"{row['subject']} {row['root']} {row['kind']}"
+        cells = (str(row["neurons"]), str(row["top"]), str(row["sets"]), str(row["found"]), f"{row['chance']:.1f}")
+        rows.append((who, *cells))
+    text = (
+        "The average causal effect of every neuron that the last layer reads, on the score, for each set; *on all "
+        "sets* counts those that are among the most contributing on every one of them, and *by chance* how many would "
+        "be if each set drew its own at random."
+    )
+    head = ("detector", "neurons", "top", "sets", "on all sets", "by chance")
+    return f"## RQ4: figure 5\n\n{text}\n\n![Neurons shared by the sets]({figure.name})\n\n{records.table(head, rows)}"
+
+
+def _figure_5(overlaps: pl.DataFrame, file: Path) -> Path | None:
+    """For the detector with most neurons: in how many sets' tops they are, against chance, for each size of the top."""
+    if not overlaps.height:
+        return None
+    widest = overlaps.sort("neurons", descending=True, maintain_order=True).row(0, named=True)
+    who = {key: widest[key] for key in ("subject", "root", "kind")}
+    own = overlaps.filter(**who)
+    tops = own["top"].unique().sort().to_list()
+    figure, axes = figures.pyplot().subplots(1, len(tops), figsize=(2.7 * len(tops), 2.6), squeeze=False)
+    for panel, top in zip(axes[0], tops, strict=True):
+        part = own.filter((pl.col("top") == top) & (pl.col("hits") > 0))
+        hits = part["hits"].to_numpy()
+        panel.bar(hits - 0.2, part["found"], 0.4, label="found", color="#34699a")
+        panel.bar(hits + 0.2, part["chance"], 0.4, label="by chance", color="#bbbbbb")
+        panel.set_title(f"top {top} of {widest['neurons']}", fontsize=9)
+        panel.set_xlabel("on so many sets", fontsize=8)
+    axes[0][0].set_ylabel("neurons", fontsize=8)
+    axes[0][-1].legend(frameon=False, fontsize=8)
+    figure.suptitle(" ".join(who.values()), fontsize=9)
+    figure.tight_layout()
+    figures.keep(figure, file)
+    return file
+
+
+def _universal(universal: pl.DataFrame) -> str:
+    who = universal.select("subject", "root", "kind").unique(maintain_order=True).rows(named=True)
+    if not who:
+        return ""
+    head = ("detector", *(f"AUC: {said}" for said in VARIANTS.values()), "gain of universal", "gain of random")
+    rows = []
+    for one in who:
+        cells = [_cell(_at(universal, **one, variant=variant, metric="auc")) for variant in VARIANTS]
+        cells += [
+            _cell(_at(universal, **one, variant=f"fitted {kind}", metric="auc gain"))
+            for kind in ("universal", "random")
+        ]
+        rows.append((" ".join(one.values()), *cells))
+    text = (
+        "What the paper proposes in its section 5. Means over the unseen sets; a neuron is universal for a set if it "
+        "is in the upper half on every other one. What is fitted anew is the last layer (logistic regression on people "
+        "of the validation split), everything before it stays. Gains are to a layer fitted to all neurons."
+    )
+    return f"## Beyond the paper: keeping the universal neurons\n\n{text}\n\n{records.table(head, rows)}"
+
+
+def _gaps(study: Study, answers: Answers) -> str:
+    """What is not there, and why."""
+    have = set(answers.worth.select("subject", "root", "kind").unique().rows())
+    read = set(answers.overlaps.select("subject", "root", "kind").unique().rows())
+    rows = []
+    for run in plan.runs(study.settings):
+        who = (run.subject, run.root, run.kind)
+        if run.kind in plan.KINDS and run.seed == study.settings.seeds[0]:
+            if who not in have:
+                why = (
+                    "not trained yet" if not study.is_trained(run) else "not judged, or a class of a set without a face"
+                )
+                rows.append((" ".join(who), why))
+            elif who not in read:
+                rows.append((" ".join(who), "no neurons: its verdict is no dense layer over its features"))
+    return "## Gaps\n\n" + records.table(("detector", "what is missing"), rows) if rows else ""
