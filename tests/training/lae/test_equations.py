@@ -131,6 +131,12 @@ def test_noise_has_one_deviation_for_a_batch() -> None:
     assert torch.equal(losses.noisy(crops, 0.0), crops.float())
 
 
+def test_a_discriminator_may_see_the_pictures_smaller() -> None:
+    pictures = torch.rand(2, 3, 128, 128)
+    assert Discriminator()(pictures).shape == (2, 1, 5, 5)
+    assert Discriminator(64)(pictures).shape == (2, 1, 1, 1)
+
+
 def test_the_comparator_looks_behind_the_tenth_convolution_and_never_learns() -> None:
     comparator = Comparator("random", 224)
     assert sum(isinstance(layer, torch.nn.Conv2d) for layer in comparator.layers) == 10

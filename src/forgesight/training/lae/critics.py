@@ -19,11 +19,12 @@ LAYERS = 23  # of VGG-16's: up to the activation behind the tenth convolution, 5
 class Discriminator(nn.Module):
     """Pictures (N, 3, S, S) in [-1, 1] to logits, high for photographs. 2,765,568 parameters.
 
-    Made for 64 px, where it gives one logit; a larger picture gives one for each place.
+    Made for 64 px, where it gives one logit; a larger picture gives one for each place, or is reduced to ``size_px``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, size_px: int | None = None) -> None:
         super().__init__()
+        self.size_px = size_px
         layers: list[nn.Module] = []
         for number, (a, b) in enumerate(((3, 64), (64, 128), (128, 256), (256, 512))):
             layers += [nn.Conv2d(a, b, 4, 2, 1, bias=False), *([nn.BatchNorm2d(b)] if number else [])]
@@ -37,7 +38,7 @@ class Discriminator(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Logits (N, 1, h, w)."""
-        return cast(Tensor, self.layers(pictures))
+        return cast(Tensor, self.layers(_resized(pictures, self.size_px or pictures.shape[-1])))
 
 
 class Comparator(nn.Module):
@@ -55,10 +56,8 @@ class Comparator(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Features (N, 512, h, w)."""
-        pictures = pictures.float()  # resizing with antialiasing knows no bfloat16
-        if pictures.shape[-1] != self.size_px:
-            pictures = F.interpolate(pictures, (self.size_px, self.size_px), mode="bilinear", antialias=True)
-        return cast(Tensor, self.layers(((pictures + 1) / 2 - self.mean) / self.std))
+        shown = _resized(pictures, self.size_px)
+        return cast(Tensor, self.layers(((shown + 1) / 2 - self.mean) / self.std))
 
     def train(self, mode: bool = True) -> Comparator:
         """It never learns."""
@@ -91,3 +90,10 @@ def _vgg(weights: str) -> nn.Sequential:
             raise RecipeError(f"reconstruct.comparator: {weights} holds no weights of VGG-16: {reason}") from error
     features: nn.Sequential = network.features[:LAYERS]
     return features
+
+
+def _resized(pictures: Tensor, side: int) -> Tensor:
+    pictures = pictures.float()  # reducing with antialiasing knows no bfloat16
+    if pictures.shape[-1] == side:
+        return pictures
+    return F.interpolate(pictures, (side, side), mode="bilinear", antialias=True)

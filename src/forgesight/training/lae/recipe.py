@@ -21,6 +21,7 @@ class ReconstructSection(Recipe):
     distance: Literal["absolute", "squared"] = "absolute"  # of pixels and of the comparator's features
     comparator: str = "imagenet"  # VGG-16: "imagenet", "random", or a file of its weights
     comparator_px: int = Field(224, ge=32)  # the side of the pictures that it is shown
+    discriminator_px: int | None = Field(None, ge=64)  # likewise; None: the pictures as they are
     discriminator_rate: float = Field(2e-4, gt=0)
     noise: float = Field(5.0, ge=0)  # most of the standard deviation, of 255, drawn for each batch
 

@@ -50,7 +50,8 @@ class Reconstructing(Stage):
         super().__init__(graph)
         self.automatic_optimization = False
         self.section, self.optim = recipe.reconstruct, recipe.optim
-        self.discriminator = Discriminator() if self.section.beta_adversarial else None
+        side = self.section.discriminator_px
+        self.discriminator = Discriminator(side) if self.section.beta_adversarial else None
         perceptual = self.section.beta_perceptual
         comparator = Comparator(self.section.comparator, self.section.comparator_px) if perceptual else None
         self.held = (comparator,)  # not a part of what is trained, averaged or kept in checkpoints
