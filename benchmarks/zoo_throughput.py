@@ -27,7 +27,7 @@ from forgesight.detectors.zoo import Detector
 from forgesight.records import versions
 
 EACH, MEDIAN = 1.0, 1.5
-TURNS = 3
+TURNS = 6
 BATCHES = (1, speed.CROPS)
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -62,11 +62,8 @@ def both(name: str, threads: int, seconds: float) -> list[tuple[float, float]]:
     with tempfile.TemporaryDirectory(prefix="forgesight-bench-") as scratch:
         where = (name, Path(scratch), threads, seconds)
         with measuring(eagerly, *where) as eager, measuring(exported, *where) as ours:
-            found = []
-            for count in BATCHES:
-                turns = [(eager(count), ours(count)) for _ in range(TURNS)]
-                found.append((max(a for a, _ in turns), max(b for _, b in turns)))
-            return found
+            turns = [[(eager(count), ours(count)) for count in BATCHES] for _ in range(TURNS)]
+            return [(max(a for a, _ in own), max(b for _, b in own)) for own in zip(*turns, strict=True)]
 
 
 @contextmanager

@@ -15,16 +15,18 @@ from forgesight.types import Card, CardError
 class Graph(nn.Module):
     """(N, S, S, 3) uint8 RGB crops -> score (N,), features (N, D) and, if the card has a map, map (N, h, w) in 0..1."""
 
-    mean: Tensor
-    std: Tensor
+    scale: Tensor
+    shift: Tensor
 
     def __init__(self, card: Card, net: nn.Module | None = None) -> None:
         super().__init__()
         self.net = net if net is not None else build(card)
         self.has_map = card.has_map
         self.temperature = card.calibration.temperature if card.calibration else 1.0
-        self.register_buffer("mean", torch.tensor(card.mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(card.std).view(1, 3, 1, 1), persistent=False)
+        mean, std = (torch.tensor(three, dtype=torch.float64).view(1, 3, 1, 1) for three in (card.mean, card.std))
+        self.register_buffer("scale", (1 / (255 * std)).float(), persistent=False)
+        self.register_buffer("shift", (-mean / std).float(), persistent=False)
+        self.is_shifted = bool(mean.any())
 
     def raw(self, crops: Tensor) -> NetOutput:
         """Crops (N, 3, S, S), uint8 or float in 0..255, to the net's own output. Training starts here."""
@@ -33,7 +35,8 @@ class Graph(nn.Module):
 
     def normalised(self, crops: Tensor) -> Tensor:
         """Crops (N, 3, S, S), uint8 or float in 0..255, as the net wants them."""
-        return (crops.float() / 255 - self.mean) / self.std
+        scaled = crops.float() * self.scale
+        return scaled + self.shift if self.is_shifted else scaled
 
     def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
         """The exported pass."""
