@@ -1,10 +1,11 @@
 """How much faster each detector of the zoo is in our runtime than the same network in plain eager PyTorch.
 
 In one run, with the same threads, weights and crops: the exported folder on onnxruntime, as a scan runs it, against
-the same graph called eagerly in torch (evaluation mode, no gradients). Each has a process of its own, since in a shared
-one the memory that one has freed changes the other's speed by up to a half; they take turns, and of each the fastest
-round counts. One crop at a time, as a photograph with one face comes, decides; eight at once are shown beside it. Ends
-with 1 if a detector is slower in our runtime, or the median is less than 1.5 times as fast.
+the same graph called eagerly in torch (evaluation mode, no gradients). Each has a process of its own, so that neither's
+memory and threads are in the other's way; they take turns, spread over some seconds since a neighbour on the host may
+slow any of them by half, and of each the fastest round counts. One crop at a time, as a photograph with one face comes,
+decides; eight at once are shown beside it. Ends with 1 if a detector is slower in our runtime, or the median is less
+than 1.5 times as fast.
 """
 
 from __future__ import annotations
