@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,7 +61,7 @@ def write(page: Path, study: Study, answers: Answers, command: Sequence[str] = (
     parts = [
         f"# {settings.title}",
         _head(study),
-        _findings(findings(answers, settings.fallen)),
+        _findings(findings(answers)),
         f"## What we make of it\n\n*Written by hand, after the tables.* {settings.discussion}"
         if settings.discussion
         else "",
@@ -105,81 +105,82 @@ def html(text: str, folder: Path, title: str) -> str:
     )
 
 
-def findings(answers: Answers, fallen: float) -> list[Finding]:
-    """The paper's findings, and what our numbers say of each."""
-    return [*_first(answers.worth), *_second(answers.worth), *_third(answers.looks), *_fourth(answers)]
+def findings(answers: Answers) -> list[Finding]:
+    """The paper's findings, and what our numbers say of each: of those detectors that learnt their own set at all."""
+    own = answers.worth.filter((pl.col("set") == pl.col("root")) & (pl.col("metric") == "accuracy"))
+    who = ["subject", "root", "kind"]
+    learnt = own.filter(pl.col("low") > 0.5).select(who)
+    worth, overlaps, universal = (
+        table.join(learnt, on=who, how="semi") for table in (answers.worth, answers.overlaps, answers.universal)
+    )
+    roots = learnt.filter(kind="original").select("subject", "root")
+    looks = answers.looks.join(roots, on=roots.columns, how="semi")
+    return [_first(worth, own.height), _second(worth), _third(looks), _fourth(overlaps, universal)]
 
 
-def _first(worth: pl.DataFrame) -> Iterator[Finding]:
+def _first(worth: pl.DataFrame, asked: int) -> Finding:
     said = "Detectors are not generalizable in zero-shot settings; a few shots mitigate the degradation."
     fall = worth.filter((pl.col("set") == UNSEEN) & (pl.col("metric") == "degradation"))
-    own = _joined(fall, worth.filter((pl.col("set") == pl.col("root")) & (pl.col("metric") == "accuracy")), "original")
-    learnt = own.filter(pl.col("original_low") > 0.5)
-    if not learnt.filter(kind="original").height or learnt["kind"].n_unique() < len(plan.KINDS):
-        yield Finding(said, "Too few detectors learnt their own set to say.", None)
-        return
-    zero = learnt.filter(kind="original")
+    if fall["kind"].n_unique() < len(plan.KINDS):
+        return Finding(said, f"{fall.height} of {asked} detectors learnt their own set: too few to say.", None)
+    zero = fall.filter(kind="original")
     falls = zero.filter(pl.col("low") > 0).height
-    medians = {kind: _median(learnt.filter(kind=kind)["value"]) for kind in plan.KINDS}
+    medians = {kind: _median(fall.filter(kind=kind)["value"]) for kind in plan.KINDS}
     evidence = (
-        f"Of {own.height} detectors {learnt.height} learnt their own set (interval of the accuracy above 50 %). Of the "
+        f"Of {asked} detectors {fall.height} learnt their own set (interval of the accuracy above 50 %). Of the "
         f"{zero.height} originals among them {falls} lose accuracy on the unseen sets (interval above 0). Median "
         "degradation in points: " + ", ".join(f"{kind} {medians[kind]:.1f}" for kind in plan.KINDS) + "."
     )
     helped = min(medians["transfer"], medians["merge"]) < medians["original"]
-    yield Finding(said, evidence, falls > zero.height / 2 and helped)
+    return Finding(said, evidence, falls > zero.height / 2 and helped)
 
 
-def _second(worth: pl.DataFrame) -> Iterator[Finding]:
+def _second(worth: pl.DataFrame) -> Finding:
     said = "Detectors learn properties of the synthesis method; human identities have no significant effect."
     shares = []
     evidence = []
     for group in ("same method", "same people"):
         found = worth.filter((pl.col("set") == group) & (pl.col("metric") == "difference"))
         if not found.height:
-            yield Finding(said, f"No detector was judged on a set of the {group}.", None)
-            return
+            return Finding(said, f"No detector that learnt its own set was judged on one of the {group}.", None)
         above, below = found.filter(pl.col("low") > 0).height, found.filter(pl.col("high") < 0).height
         shares.append(above / found.height)
         evidence.append(
             f"On sets of the {group} the degradation is smaller than on the unseen ones for {above} of {found.height} "
             f"detectors, larger for {below} (intervals clear of 0; median {_median(found['value']):.1f} points)."
         )
-    yield Finding(said, " ".join(evidence), shares[0] > 0.5 >= shares[1])
+    return Finding(said, " ".join(evidence), shares[0] > 0.5 >= shares[1])
 
 
-def _third(looks: pl.DataFrame) -> Iterator[Finding]:
+def _third(looks: pl.DataFrame) -> Finding:
     said = "Detectors extract unrestrained features: the heat maps of detectors with a common root are dissimilar."
-    guided = looks.filter(pl.col("map") == "guided")
+    guided = looks.filter((pl.col("map") == "guided") & pl.col("value").is_not_null())
     common = guided.filter(pair="common root")
     if not common.height:
-        yield Finding(said, "No heat maps were compared.", None)
-        return
+        return Finding(said, "No heat maps of detectors that learnt their own set could be compared.", None)
     share, alike = (_median(common[name]) for name in ("dissimilar", "value"))
     nulls = {pair: guided.filter(pair=pair)["value"] for pair in ("another seed", "permuted labels")}
     beside = [f"{pair} {_median(values):.2f}" for pair, values in nulls.items() if values.count()]
     evidence = (
-        f"In the median group {share:.0%} of the guided heat maps have an SSIM below 0.7 (median SSIM "
-        f"{alike:.2f})"
+        f"In the median group {share:.0%} of the guided heat maps have an SSIM below 0.7 (median SSIM {alike:.2f})"
         + (f"; for comparison: {', '.join(beside)}." if beside else ".")
         + " What SSIM of heat maps can tell is bounded by those null cases."
     )
-    yield Finding(said, evidence, share > 0.5)
+    return Finding(said, evidence, share > 0.5)
 
 
-def _fourth(answers: Answers) -> Iterator[Finding]:
+def _fourth(overlaps: pl.DataFrame, universal: pl.DataFrame) -> Finding:
     said = "There are neurons that contribute on all sets, seen and unseen."
-    every = answers.overlaps.filter(pl.col("hits") == pl.col("sets"))
+    every = overlaps.filter(pl.col("hits") == pl.col("sets"))
     if not every.height:
-        yield Finding(said, "No neurons were read.", None)
-        return
+        return Finding(said, "No neurons of a detector that learnt its own set were read.", None)
     half = every.filter(pl.col("top") == pl.col("top").max().over("subject", "root", "kind"))
     above = half.filter(pl.col("found") > pl.col("chance")).height
     evidence = (
         f"Of each detector's largest top, more neurons are in it on all sets than by chance for {above} of "
         f"{half.height} detectors (median {_median(half['found']):.0f} against {_median(half['chance']):.0f})."
     )
-    gains = answers.universal.filter((pl.col("variant") == "fitted universal") & (pl.col("metric") == "auc gain"))
+    gains = universal.filter((pl.col("variant") == "fitted universal") & (pl.col("metric") == "auc gain"))
     if gains.height:
         up = gains.filter(pl.col("low") > 0).height
         down = gains.filter(pl.col("high") < 0).height
@@ -187,18 +188,12 @@ def _fourth(answers: Answers) -> Iterator[Finding]:
             f" A last layer fitted to universal neurons only has a higher AUC on sets not used to choose them than one "
             f"fitted to all for {up} of {gains.height} detectors, a lower one for {down} (intervals clear of 0)."
         )
-    yield Finding(said, evidence, above > half.height / 2)
+    return Finding(said, evidence, above > half.height / 2)
 
 
 def _median(values: pl.Series) -> float:
     found: Any = values.cast(pl.Float64).drop_nulls().drop_nans().median()
     return float("nan") if found is None else float(found)
-
-
-def _joined(one: pl.DataFrame, other: pl.DataFrame, name: str) -> pl.DataFrame:
-    keys = ["subject", "root", "kind"]
-    kept = other.select(*keys, pl.col("value").alias(name), pl.col("low").alias(f"{name}_low"))
-    return one.join(kept, on=keys, how="inner")
 
 
 def _head(study: Study) -> str:
@@ -228,16 +223,16 @@ def _of(sources: Sequence[str]) -> str:
 
 
 def _findings(found: Sequence[Finding]) -> str:
-    said = {True: "our evidence is for it", False: "our evidence is not for it", None: "cannot be said"}
-    rows = [(str(place), one.said, said[one.holds], one.evidence) for place, one in enumerate(found, 1)]
-    return "## The paper's findings\n\n" + records.table(("finding", "the paper", "here", "evidence"), rows)
+    said = {True: "Our evidence is for it", False: "Our evidence is not for it", None: "This cannot be said"}
+    lines = [f"{place}. *{one.said}* **{said[one.holds]}.** {one.evidence}" for place, one in enumerate(found, 1)]
+    return "## The paper's findings\n\n" + "\n".join(lines)
 
 
 def _cell(row: Mapping[str, Any] | None, percent: bool = False) -> str:
     if row is None or row["value"] is None:
         return "-"
     scale = 100 if percent else 1
-    digits = 1 if percent or abs(row["value"]) > 1 else 3
+    digits = 1 if percent or row.get("metric") in ("degradation", "difference") else 3
     shown = f"{row['value'] * scale:.{digits}f}"
     if row["low"] is None:
         return shown
