@@ -26,7 +26,6 @@ body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 72rem; marg
 table { border-collapse: collapse; margin: 1rem 0; font-size: 0.86rem; font-variant-numeric: tabular-nums;
         display: block; overflow-x: auto; }
 th, td { border-bottom: 1px solid #ddd; padding: 0.3rem 0.6rem; text-align: left; white-space: nowrap; }
-td:last-child, th:last-child { white-space: normal; }
 img { max-width: 100%; height: auto; }
 code { background: #f3f3f3; padding: 0 0.2rem; }
 """
