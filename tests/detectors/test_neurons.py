@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from forgesight.detectors import zoo
-from forgesight.detectors.graph import Graph
+from forgesight.detectors.graph import Graph, fresh
 from forgesight.detectors.neurons import (
     Read,
     activations,
@@ -53,12 +53,7 @@ def test_values_reach_from_the_least_to_the_greatest_activation_of_all_sets() ->
 
 def _graph(name: str) -> Graph:
     torch.manual_seed(1)
-    card = zoo.resized(zoo.card(name), CropProfile(size_px=64, margin=0.3))
-    graph = Graph(card)
-    crops = torch.randint(0, 256, (4, 3, 64, 64), dtype=torch.uint8)
-    with torch.no_grad():
-        graph.train().raw(crops)
-    return graph.eval()
+    return fresh(zoo.resized(zoo.card(name), CropProfile(size_px=64, margin=0.3)))
 
 
 @pytest.mark.parametrize(

@@ -15,34 +15,15 @@ from forgesight.study import runs
 from forgesight.study.code import code_digest
 from forgesight.study.compare import CompareRecipe, compare
 from forgesight.types import ForgesightError, RecipeError, Sample
-from tests.fakes import LIGHTNING_CHATTER, astronaut, save
+from tests.fakes import LIGHTNING_CHATTER, astronaut, save, toy_training
 
 pytestmark = LIGHTNING_CHATTER
 
-DETECTOR = """
-name = "{name}"
-[data]
-path = "replaced"
-pairs_per_epoch = 4
-validation_pairs = 2
-workers = 0
-[net]
-entry = "{name}"
-[crop]
-size_px = 64
-[optim]
-batch_pairs = 2
-average = 0
-warmup_steps = 0
-[trainer]
-accelerator = "cpu"
-threads = 1
-"""
 RECIPE = """
 name = "toy"
 manifest = "{manifest}"
 seen = ["blur"]
-common = ["optim.epochs=1"]
+common = ["optim.epochs=1", "optim.warmup_steps=0"]
 discussion = "It is a toy."
 [[detector]]
 recipe = "meso4.toml"
@@ -68,7 +49,7 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             samples.append(Sample(path, int(method != "real"), method, identities=(str(number),), split=split))
     manifest.write(samples, tmp_path / "data" / "manifest.parquet")
     for name in ("meso4", "steg-svm"):
-        (tmp_path / f"{name}.toml").write_text(DETECTOR.format(name=name))
+        (tmp_path / f"{name}.toml").write_text(toy_training(name))
     path = tmp_path / "compare.toml"
     path.write_text(RECIPE.format(manifest=tmp_path / "data" / "manifest.parquet"))
     return path

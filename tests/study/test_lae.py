@@ -14,29 +14,10 @@ from forgesight.data import manifest
 from forgesight.media import image
 from forgesight.study.lae import experiments
 from forgesight.types import RecipeError, Sample
-from tests.fakes import LIGHTNING_CHATTER, astronaut, save
+from tests.fakes import LIGHTNING_CHATTER, astronaut, save, toy_training
 
 pytestmark = LIGHTNING_CHATTER
 
-TRAINING = """
-name = "{name}"
-[data]
-path = "replaced"
-pairs_per_epoch = 2
-validation_pairs = 2
-workers = 0
-[net]
-entry = "{name}"
-[crop]
-size_px = 64
-[optim]
-batch_pairs = 2
-epochs = 1
-average = 0
-[trainer]
-accelerator = "cpu"
-threads = 1
-"""
 LAE = """
 [reconstruct]
 comparator = "random"
@@ -88,8 +69,8 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 Sample(path, int(method != "real"), method, identities=who, split=split, region=known, dataset="london")
             )
     manifest.write(samples, tmp_path / "data" / "manifest.parquet")
-    (tmp_path / "lae.toml").write_text(TRAINING.format(name="lae") + LAE)
-    (tmp_path / "meso4.toml").write_text(TRAINING.format(name="meso4"))
+    (tmp_path / "lae.toml").write_text(toy_training("lae", LAE, pairs=2))
+    (tmp_path / "meso4.toml").write_text(toy_training("meso4", pairs=2))
     path = tmp_path / "experiments.toml"
     path.write_text(RECIPE.format(manifest=tmp_path / "data" / "manifest.parquet"))
     return path

@@ -16,31 +16,10 @@ from forgesight.data import manifest
 from forgesight.media import faces, image
 from forgesight.study.trials import experiments
 from forgesight.types import RecipeError, Sample
-from tests.fakes import LIGHTNING_CHATTER, astronaut, save
+from tests.fakes import LIGHTNING_CHATTER, astronaut, save, toy_training
 
 pytestmark = LIGHTNING_CHATTER
 
-TRAINING = """
-name = "fakelocator-mobilenet"
-[data]
-path = "replaced"
-pairs_per_epoch = 4
-validation_pairs = 2
-workers = 0
-[net]
-entry = "fakelocator-mobilenet"
-[crop]
-size_px = 64
-[loss]
-kind = "fakeness"
-[optim]
-batch_pairs = 2
-epochs = 1
-average = 0
-[trainer]
-accelerator = "cpu"
-threads = 1
-"""
 RECIPE = """
 name = "toy"
 manifest = "{manifest}"
@@ -99,7 +78,7 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             who = {"identities": (str(number),), "dataset": "london", "split": split, "landmarks": landmarks}
             samples.append(Sample(path, int(method != "real"), method, **who, **known))
     manifest.write(samples, tmp_path / "data" / "manifest.parquet")
-    (tmp_path / "toy.toml").write_text(TRAINING)
+    (tmp_path / "toy.toml").write_text(toy_training("fakelocator-mobilenet", '[loss]\nkind = "fakeness"\n'))
     path = tmp_path / "experiments.toml"
     path.write_text(RECIPE.format(manifest=tmp_path / "data" / "manifest.parquet"))
     return path

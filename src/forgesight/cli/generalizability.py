@@ -46,9 +46,10 @@ def run(
 @generalizability_app.command(epilog="Example: forgesight study status recipes/study/cpu.toml")
 def status(recipe: RecipeArgument, out: StudyOption = None, overrides: SetOption = None) -> None:
     """Show which trainings are finished and what is known of them."""
-    from forgesight.study.generalizability.work import Study, status
+    from forgesight.study.generalizability.work import Study
+    from forgesight.study.generalizability.work import status as read_status
 
-    rows = status(Study(recipe, out, overrides or (), by_record=True))
+    rows = read_status(Study(recipe, out, overrides or (), by_record=True))
     widths = {key: max(len(key), *(len(row[key]) for row in rows)) for key in rows[0]}
     for row in [{key: key for key in rows[0]}, *rows]:
         typer.echo("  ".join(row[key].ljust(width) for key, width in widths.items()).rstrip())

@@ -30,7 +30,7 @@ def grad_cam(card: Card, graph: Graph, crops: NDArray[np.uint8], layer: str = ""
     """
     logits, layer_of, x = _opened(card, graph, crops, layer)
     heat = LayerGradCam(logits, layer_of).attribute(x, target=1, relu_attributions=True)
-    _check_places(card, layer_of, heat)
+    _check_places(card, layer, heat)
     side = card.crop.size_px
     return _scaled(card, LayerAttribution.interpolate(heat.detach(), (side, side), "bilinear")[:, 0])
 
@@ -49,7 +49,7 @@ def guided_grad_cam(card: Card, graph: Graph, crops: NDArray[np.uint8], layer: s
     with _relus_in_their_place(logits), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Setting backward hooks")  # captum tells that it does its work
         guided = GuidedGradCam(logits, layer_of).attribute(x, target=1, interpolate_mode="bilinear")
-    _check_places(card, layer_of, guided)
+    _check_places(card, layer, guided)
     return _scaled(card, guided.detach().abs().sum(1))
 
 
@@ -67,17 +67,14 @@ class _Logits(nn.Module):
 
 def _opened(card: Card, graph: Graph, crops: NDArray[np.uint8], layer: str) -> tuple[_Logits, nn.Module, Tensor]:
     zoo.check_crops(crops, card)
-    name = layer or card.cam_layer
-    modules = dict(graph.net.named_modules())
-    if not name or name not in modules:
-        raise CardError(f"{card.name}: no layer {name!r} to look at; give the dotted name of a convolution")
+    looked_at = graph.layer(layer or card.cam_layer)
     x = graph.eval().normalised(torch.from_numpy(crops).permute(0, 3, 1, 2)).requires_grad_()
-    return _Logits(graph.net), modules[name], x
+    return _Logits(graph.net), looked_at, x
 
 
-def _check_places(card: Card, layer: nn.Module, heat: object) -> None:
+def _check_places(card: Card, layer: str, heat: object) -> None:
     if not isinstance(heat, Tensor) or heat.ndim != 4:
-        raise CardError(f"{card.name}: {type(layer).__name__} keeps no places (its output is not (N, C, h, w))")
+        raise CardError(f"{card.name}: {layer or card.cam_layer} keeps no places (its output is not (N, C, h, w))")
 
 
 def _scaled(card: Card, planes: Tensor) -> NDArray[np.float32]:

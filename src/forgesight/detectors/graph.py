@@ -38,6 +38,18 @@ class Graph(nn.Module):
         scaled = crops.float() * self.scale
         return scaled + self.shift if self.is_shifted else scaled
 
+    def layer(self, name: str) -> nn.Module:
+        """A part of the net by its dotted name.
+
+        Raises:
+            CardError: the net has none of that name.
+        """
+        modules = dict(self.net.named_modules())
+        if not name or name not in modules:
+            raise CardError(f"{type(self.net).__name__}: no layer {name!r}; give the dotted name of one")
+        found: nn.Module = modules[name]
+        return found
+
     def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
         """The exported pass."""
         output = self.raw(crops.permute(0, 3, 1, 2))

@@ -109,7 +109,7 @@ def activations(graph: Graph, crops: NDArray[np.uint8], layer: str) -> NDArray[n
         CardError: the net has no such layer.
     """
     kept: list[Tensor] = []
-    handle = _layer(graph, layer).register_forward_hook(lambda _, __, said: kept.append(said))
+    handle = graph.layer(layer).register_forward_hook(lambda _, __, said: kept.append(said))
     try:
         graph.eval()(torch.from_numpy(crops))
     finally:
@@ -141,7 +141,7 @@ def effects_by_running(
         said[:, held[0]] = held[1]
         return said
 
-    handle = _layer(graph, layer).register_forward_hook(hold)
+    handle = graph.layer(layer).register_forward_hook(hold)
     try:
         for row, unit in enumerate(chosen):
             for column in range(values.shape[1]):
@@ -164,14 +164,6 @@ def by_chance(count: int, total: int, sets: int) -> list[float]:
     """What ``overlap`` would be expected to be, if each set drew its ``count`` of ``total`` neurons at random."""
     share = count / total
     return [total * comb(sets, k) * share**k * (1 - share) ** (sets - k) for k in range(sets + 1)]
-
-
-def _layer(graph: Graph, name: str) -> nn.Module:
-    modules = dict(graph.net.named_modules())
-    if not name or name not in modules:
-        raise CardError(f"{type(graph.net).__name__}: no layer {name!r}; give the dotted name of one")
-    found: nn.Module = modules[name]
-    return found
 
 
 def _candidates(net: nn.Module, width: int) -> list[tuple[Tensor, Tensor]]:

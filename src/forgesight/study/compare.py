@@ -119,9 +119,9 @@ def compare(
                 methods=settings.judged or None,
                 cutter=kept,
             )
-        except (ForgesightError, RuntimeError, MemoryError) as error:
-            failures[f"{run.detector}, seed {run.seed}"] = " ".join(str(error).split())[:300] or type(error).__name__
-            what = f"failed: {failures[f'{run.detector}, seed {run.seed}']}"
+        except runs.FAILURES as error:
+            failures[f"{run.detector}, seed {run.seed}"] = runs.why(error)
+            what = f"failed: {runs.why(error)}"
         say(f"[{number}/{len(planned)}] {run.detector}, seed {run.seed}: {what}")
     digest = manifests.digest(Path(settings.manifest))
     finished = [run for run in planned if _is_judged(run, digest)]

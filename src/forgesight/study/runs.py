@@ -15,7 +15,10 @@ from forgesight.detectors import cards, zoo
 from forgesight.evaluation.crops import Cut, cuts
 from forgesight.study.code import code_digest
 from forgesight.training.recipe import CHECKPOINTS, VERSION, TrainRecipe
-from forgesight.types import CropProfile, RecipeError, Sample
+from forgesight.types import CropProfile, ForgesightError, RecipeError, Sample
+
+FAILURES = (ForgesightError, RuntimeError, MemoryError)
+"""What may end one run of many without ending the others."""
 
 
 def key(training: TrainRecipe, data: str) -> str:
@@ -52,6 +55,11 @@ def data_digest(manifest: Path, methods: Sequence[str]) -> str:
             known = (sample.label, sample.method, sample.dataset, sample.identities, sample.split, points)
             found.update(f"{known} {contents}\n".encode())
     return found.hexdigest()
+
+
+def why(error: BaseException) -> str:
+    """A failure in one line."""
+    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def short(*parts: object) -> str:

@@ -17,12 +17,12 @@ from forgesight.evaluation.table import write_table
 from forgesight.forge.lab import METHODS
 from forgesight.metrics.detection import (
     Numbers,
-    Weighted,
     auc_weighted,
     balanced_accuracy_weighted,
     called_weighted,
 )
 from forgesight.metrics.intervals import bootstrap, bootstrap_mean
+from forgesight.study import seeds
 from forgesight.types import ManifestError
 
 TABLE = "standings.parquet"
@@ -41,9 +41,6 @@ SCHEMA: Mapping[str, Any] = {
     "n_fake": pl.Int64,
     "n_failed": pl.Int64,
 }
-
-
-Each = Callable[[Numbers, Numbers], Numbers]
 
 
 MAPS = ("iou", "pixel_auc", "mass_inside", "pointing")
@@ -88,17 +85,20 @@ def standing(detector: str, tables: Sequence[pl.DataFrame], seen: Sequence[str])
     labels = kept["label"].to_numpy().astype(np.float64)
     parts = _slices(first, kept, seen)
     members = {part.name: part.member > 0 for part in parts}
-    asked = [(part.name, metric) for part in parts for metric in _METRICS]
+    each = {
+        (part.name, metric): seeds.on(scores, members[part.name], function)
+        for part in parts
+        for metric, function in _METRICS.items()
+    }
     if SEEN in members and UNSEEN in members:
-        asked += [(FALL, "auc"), (FALL, "accuracy")]
-    each = {what: _each(scores, members, *what) for what in asked}
-    metrics = {f"{name}|{metric}": _averaged(each[name, metric]) for name, metric in asked}
+        each |= {(FALL, metric): seeds.less(each[SEEN, metric], each[UNSEEN, metric]) for metric in ("auc", "accuracy")}
+    metrics = {"|".join(what): seeds.over_seeds(function) for what, function in each.items()}
     found = bootstrap(metrics, scores[0], labels, kept["person"].to_list())
     by_name = {part.name: part for part in parts}
     rows = []
-    for name, metric in asked:
+    for (name, metric), function in each.items():
         interval = found[f"{name}|{metric}"]
-        single = each[name, metric](labels, np.ones((1, len(labels))))[:, 0]
+        single = function(labels, np.ones((1, len(labels))))[:, 0]
         part = by_name[UNSEEN if name == FALL else name]
         fakes = int(labels[part.member > 0].sum())
         rows.append(
@@ -161,22 +161,6 @@ def against(scores: pl.DataFrame, methods: Sequence[str]) -> pl.Expr:
     fakes = (pl.col("label") == 1) & pl.col("method").is_in(methods)
     applied = scores.filter(fakes)["dataset"].unique().to_list()
     return fakes | ((pl.col("label") == 0) & pl.col("dataset").is_in(applied))
-
-
-def _each(scores: Numbers, members: Mapping[str, Any], name: str, metric: str) -> Each:
-    """A metric over the rows of a slice, (seeds, B) for labels (N,) and weights (B, N); of the fall, a difference."""
-    if name == FALL:
-        seen, unseen = (_each(scores, members, part, metric) for part in (SEEN, UNSEEN))
-        return lambda labels, weights: seen(labels, weights) - unseen(labels, weights)
-    chosen, function = members[name], _METRICS[metric]
-    return lambda labels, weights: np.stack(
-        [function(one[chosen], labels[chosen], weights[:, chosen]) for one in scores]
-    )
-
-
-def _averaged(each: Each) -> Weighted:
-    """As ``bootstrap`` wants it. The scores it hands over are those of the first seed and are not looked at."""
-    return lambda _, labels, weights: np.asarray(each(labels, weights).mean(0))
 
 
 _METRICS: Mapping[str, Callable[[Numbers, Numbers, Numbers], Numbers]] = {

@@ -23,30 +23,11 @@ from forgesight.study.generalizability.plan import FITTED
 from forgesight.study.generalizability.work import Study
 from forgesight.types import RecipeError, Sample
 from tests.data import trees
-from tests.fakes import LIGHTNING_CHATTER, astronaut, save
+from tests.fakes import LIGHTNING_CHATTER, astronaut, save, toy_training
 
 pytestmark = LIGHTNING_CHATTER
 RECIPES = Path(__file__).parents[3] / "recipes" / "study"
 
-TRAINING = """
-name = "toy"
-[data]
-path = "replaced"
-pairs_per_epoch = 4
-validation_pairs = 2
-workers = 0
-[net]
-entry = "meso4"
-[crop]
-size_px = 64
-[optim]
-batch_pairs = 2
-epochs = 1
-average = 0
-[trainer]
-accelerator = "cpu"
-threads = 1
-"""
 RECIPE = """
 name = "toy"
 manifest = "{manifest}"
@@ -103,7 +84,7 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             path = save(made, tmp_path / "data" / f"{number}-{method}.png")
             samples.append(Sample(path, int(method != "real"), method, **known))
     manifest.write(samples, tmp_path / "data" / "manifest.parquet")
-    (tmp_path / "toy.toml").write_text(TRAINING)
+    (tmp_path / "toy.toml").write_text(toy_training("meso4"))
     path = tmp_path / "study.toml"
     path.write_text(RECIPE.format(manifest=tmp_path / "data" / "manifest.parquet"))
     return path

@@ -6,7 +6,7 @@ is a paired one; those of several seeds are averaged, and of each the lowest and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,9 +18,11 @@ from forgesight.evaluation.scores import person
 from forgesight.metrics.calibration import ece_weighted
 from forgesight.metrics.detection import Numbers, Weighted, auc_weighted, balanced_accuracy_weighted
 from forgesight.metrics.intervals import Interval, bootstrap, bootstrap_mean
+from forgesight.study import seeds
 from forgesight.study.generalizability import plan
 from forgesight.study.generalizability.plan import FITTED, RootSection, Run
 from forgesight.study.generalizability.work import COMMON, Study
+from forgesight.study.seeds import Each
 
 BUCKETS = (0.7, 0.9)  # of SSIM: dissimilar, a little alike, alike
 UNSEEN = "unseen"
@@ -54,7 +56,6 @@ OVERLAPS: Mapping[str, Any] = {
     "chance": pl.Float64,
 }
 KEPT: Mapping[str, Any] = {**_NAMES, "variant": pl.String, "metric": pl.String, **_INTERVAL, "n_fake": pl.Int64}
-Each = Callable[[Numbers, Numbers], Numbers]
 
 
 def worth(study: Study) -> pl.DataFrame:
@@ -75,13 +76,8 @@ def worth(study: Study) -> pl.DataFrame:
 
 def degradation(of: Mapping[str, Each], original: str, unseen: Sequence[str]) -> Each:
     """Accuracy on the original set less the mean over others, in percentage points."""
-    mean = averaged([of[name] for name in unseen])
+    mean = seeds.averaged([of[name] for name in unseen])
     return lambda labels, weights: 100 * (of[original](labels, weights) - mean(labels, weights))
-
-
-def averaged(parts: Sequence[Each]) -> Each:
-    """The mean of several numbers."""
-    return lambda labels, weights: np.asarray(np.mean([part(labels, weights) for part in parts], axis=0))
 
 
 def _worth(
@@ -103,18 +99,20 @@ def _worth(
     used = np.any(list(members.values()), axis=0)
     shown = {name: member[used] for name, member in members.items()}
     each: dict[tuple[str, str], Each] = {
-        (name, metric): _on(scores[:, used], shown[name], metric) for name in names for metric in _METRICS
+        (name, metric): seeds.on(scores[:, used], shown[name], function)
+        for name in names
+        for metric, function in _METRICS.items()
     }
     exact = {name: each[name, "accuracy"] for name in names}
     groups = {"same method": root.same_method, "same people": same_people}
     for metric in ("accuracy", "auc"):
-        each[UNSEEN, metric] = averaged([each[name, metric] for name in study.settings.unseen])
+        each[UNSEEN, metric] = seeds.averaged([each[name, metric] for name in study.settings.unseen])
     fall = each[UNSEEN, "degradation"] = degradation(exact, root.name, study.settings.unseen)
     for group, own in groups.items():
         if own:
             smaller = each[group, "degradation"] = degradation(exact, root.name, own)
-            each[group, "difference"] = _less(fall, smaller)
-    asked = {"|".join(what): _mean_of(function) for what, function in each.items()}
+            each[group, "difference"] = seeds.less(fall, smaller)
+    asked = {"|".join(what): seeds.over_seeds(function) for what, function in each.items()}
     people = [person(sample) for sample, here in zip(samples, used, strict=True) if here]
     found = bootstrap(asked, scores[0, used], labels[used], people)
     union = {UNSEEN: study.settings.unseen, **groups}
@@ -127,23 +125,6 @@ def _worth(
             **{"lowest": single.min(), "highest": single.max(), "seeds": len(scores)},
             **{"n_real": int(member.sum()) - fakes, "n_fake": fakes},
         }
-
-
-def _on(scores: Numbers, member: NDArray[np.bool_], metric: str) -> Each:
-    """A metric on a set, (seeds, B) for labels (N,) and weights (B, N)."""
-    function = _METRICS[metric]
-    return lambda labels, weights: np.stack(
-        [function(one[member], labels[member], weights[:, member]) for one in scores]
-    )
-
-
-def _less(one: Each, other: Each) -> Each:
-    return lambda labels, weights: one(labels, weights) - other(labels, weights)
-
-
-def _mean_of(each: Each) -> Weighted:
-    """As ``bootstrap`` wants it; the scores that it hands over are not looked at."""
-    return lambda _, labels, weights: np.asarray(each(labels, weights).mean(0))
 
 
 def looks(study: Study) -> pl.DataFrame:
@@ -184,14 +165,14 @@ class Read(NamedTuple):
     """What a detector's last layer reads of a set, and whose photographs these are."""
 
     read: neurons.Read
+    effects: neurons.Effects
     labels: NDArray[np.float64]
     people: list[str]
 
 
 def reads(study: Study, run: Run) -> dict[str, Read] | None:
     """By set; None where the neurons were not read, or the detector has no dense layer to read them from."""
-    root = next(one for one in study.settings.root if one.name == run.root)
-    wanted = [root.name, *study.settings.unseen, f"{root.name} {FITTED}"]
+    wanted = [run.root, *study.settings.unseen, f"{run.root} {FITTED}"]
     found = {}
     for name in wanted:
         file = study.neurons(run, name)
@@ -201,32 +182,39 @@ def reads(study: Study, run: Run) -> dict[str, Read] | None:
             samples = [study.judged.samples[int(place)] for place in kept["places"]]
             read = neurons.Read(kept["features"], kept["weight"], float(kept["bias"]))
         labels = np.array([sample.label for sample in samples], np.float64)
-        found[name] = Read(read, labels, [person(sample) for sample in samples])
+        effects = neurons.effects(read, neurons.spread([read], study.settings.values))
+        found[name] = Read(read, effects, labels, [person(sample) for sample in samples])
     return found
 
 
-def overlaps(study: Study) -> pl.DataFrame:
-    """RQ4: how many of the most contributing neurons are so on how many of the sets, and by chance."""
-    rows: list[dict[str, Any]] = []
-    for run in _studied(study):
-        given = reads(study, run)
-        if given is None:
+def contributions(study: Study) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """RQ4: which sets share the neurons that contribute most, and what comes of keeping those that all share."""
+    shared: list[dict[str, Any]] = []
+    kept: list[dict[str, Any]] = []
+    for run in plan.runs(study.settings):
+        if run.kind not in plan.KINDS or run.seed != study.settings.seeds[0]:
             continue
-        sets = [name for name in given if not name.endswith(FITTED)]
-        ranked = {name: _ranked(study, given[name].read) for name in sets}
-        total = len(given[sets[0]].read.weight)
-        for share in study.settings.shares:
-            count = max(1, round(total * share))
-            found = neurons.overlap([ranked[name][:count] for name in sets], total)
-            chance = neurons.by_chance(count, total, len(sets))
-            for hits, (number, expected) in enumerate(zip(found, chance, strict=True)):
-                rows.append(
-                    {
-                        **{"subject": run.subject, "root": run.root, "kind": run.kind, "neurons": total, "top": count},
-                        **{"sets": len(sets), "hits": hits, "found": number, "chance": expected},
-                    }
-                )
-    return pl.DataFrame(rows, OVERLAPS)
+        given = reads(study, run)
+        if given is not None:
+            named = {"subject": run.subject, "root": run.root, "kind": run.kind}
+            shared += [{**named, **row} for row in _overlaps(study, given)]
+            kept += [{**named, **row} for row in _universal(study, given, run.root)]
+    return pl.DataFrame(shared, OVERLAPS), pl.DataFrame(kept, KEPT).with_columns(pl.col(pl.Float64).fill_nan(None))
+
+
+def _overlaps(study: Study, given: Mapping[str, Read]) -> Iterator[dict[str, Any]]:
+    """How many of the most contributing neurons are so on how many of the sets, and by chance."""
+    effects = [one.effects for name, one in given.items() if not name.endswith(FITTED)]
+    total = len(effects[0].values)
+    for share in study.settings.shares:
+        count = max(1, round(total * share))
+        found = neurons.overlap([one.top(count) for one in effects], total)
+        chance = neurons.by_chance(count, total, len(effects))
+        for hits, (number, expected) in enumerate(zip(found, chance, strict=True)):
+            yield {
+                **{"neurons": total, "top": count, "sets": len(effects)},
+                **{"hits": hits, "found": number, "chance": expected},
+            }
 
 
 VARIANTS = {
@@ -239,7 +227,7 @@ VARIANTS = {
 }
 
 
-def universal(study: Study) -> pl.DataFrame:
+def _universal(study: Study, given: Mapping[str, Read], root: str) -> Iterator[dict[str, Any]]:
     """What the paper proposes (section 5): keep the universally contributing neurons, and see what becomes of the rest.
 
     For each unseen set, the neurons are those in the upper half on every *other* set, so that the set judged has no
@@ -247,38 +235,20 @@ def universal(study: Study) -> pl.DataFrame:
     numbers are means over the unseen sets; "gain" is the difference to ``fitted``, or of ``kept`` to ``trained``, on
     the same draws.
     """
-    rows: list[dict[str, Any]] = []
-    for run in _studied(study):
-        given = reads(study, run)
-        if given is None:
-            continue
-        margins = [_variants(study, given, name, run.root) for name in study.settings.unseen]
-        if any(one is None for one in margins):
-            continue  # too few neurons are universal to leave any out
-        parts = [given[name] for name in study.settings.unseen]
-        named = {"subject": run.subject, "root": run.root, "kind": run.kind}
-        for variant, metric, interval in _compared([one for one in margins if one is not None], parts):
-            fakes = int(sum(part.labels.sum() for part in parts))
-            rows.append({**named, "variant": variant, "metric": metric, **interval._asdict(), "n_fake": fakes})
-    return pl.DataFrame(rows, KEPT).with_columns(pl.col(pl.Float64).fill_nan(None))
+    margins = [found for name in study.settings.unseen if (found := _variants(given, name, root)) is not None]
+    if len(margins) < len(study.settings.unseen):
+        return  # too few neurons are universal to leave any out
+    parts = [given[name] for name in study.settings.unseen]
+    fakes = int(sum(part.labels.sum() for part in parts))
+    for variant, metric, interval in _compared(margins, parts):
+        yield {"variant": variant, "metric": metric, **interval._asdict(), "n_fake": fakes}
 
 
-def _studied(study: Study) -> list[Run]:
-    first = study.settings.seeds[0]
-    return [run for run in plan.runs(study.settings) if run.kind in plan.KINDS and run.seed == first]
-
-
-def _ranked(study: Study, read: neurons.Read) -> NDArray[np.int64]:
-    found = neurons.effects(read, neurons.spread([read], study.settings.values))
-    return found.top(len(read.weight))
-
-
-def _variants(study: Study, given: Mapping[str, Read], judged: str, root: str) -> dict[str, list[Numbers]] | None:
+def _variants(given: Mapping[str, Read], judged: str, root: str) -> dict[str, list[Numbers]] | None:
     """The margins (N,) of a set by each variant; of random neurons, one for each draw."""
-    others = [name for name in given if name != judged and not name.endswith(FITTED)]
-    tops = [_ranked(study, given[name].read) for name in others]
-    total = len(tops[0])
-    common = sorted(set.intersection(*({int(i) for i in top[: max(1, total // 2)]} for top in tops)))
+    others = [one.effects for name, one in given.items() if name != judged and not name.endswith(FITTED)]
+    total = len(others[0].values)
+    common = sorted(set.intersection(*({int(i) for i in one.top(max(1, total // 2))} for one in others)))
     if not common or len(common) == total:
         return None
     read, fit = given[judged].read, given[f"{root} {FITTED}"]
@@ -289,13 +259,7 @@ def _variants(study: Study, given: Mapping[str, Read], judged: str, root: str) -
     pruned[:, rest] = known[:, rest].mean(0)
     rng = np.random.default_rng(0)
     drawn = [np.sort(rng.permutation(total)[: len(common)]) for _ in range(RANDOM_DRAWS)]
-    effect = np.mean(
-        [
-            neurons.effects(given[name].read, neurons.spread([given[name].read], study.settings.values)).score()
-            for name in others
-        ],
-        axis=0,
-    )
+    effect = np.mean([one.score() for one in others], axis=0)
     scale = np.sqrt(effect / max(float(effect.max()), 1e-12))
     everything = np.arange(total)
     return {
@@ -327,33 +291,35 @@ def _compared(
     """Accuracy and AUC of every variant, and what it gains, as means over sets (and over draws)."""
     labels = np.concatenate([part.labels for part in parts])
     people = [name for part in parts for name in part.people]
-    ends = np.cumsum([len(part.labels) for part in parts])
-    places = [slice(end - len(part.labels), end) for part, end in zip(parts, ends, strict=True)]
+    number = np.repeat(np.arange(len(parts)), [len(part.labels) for part in parts])
+    members = [number == place for place in range(len(parts))]
 
-    def each(variant: str, metric: str) -> Weighted:
+    def each(variant: str, metric: str) -> Each:
         function = balanced_accuracy_weighted(0.0) if metric == "accuracy" else auc_weighted
-
-        def found(_: Numbers, labels: Numbers, weights: Numbers) -> Numbers:
-            values = [
-                function(margin, labels[place], weights[:, place])
-                for own, place in zip(margins, places, strict=True)
+        return seeds.averaged(
+            [
+                seeds.on(_among(margin, member), member, function)
+                for own, member in zip(margins, members, strict=True)
                 for margin in own[variant]
             ]
-            return np.asarray(np.mean(values, axis=0))
+        )
 
-        return found
-
-    asked: dict[str, Weighted] = {}
-    for variant in VARIANTS:
-        against = "trained" if variant == "kept" else "fitted"
-        for metric in ("accuracy", "auc"):
-            asked[f"{variant}|{metric}"] = each(variant, metric)
+    found: dict[tuple[str, str], Each] = {}
+    for metric in ("accuracy", "auc"):
+        values = {variant: each(variant, metric) for variant in VARIANTS}
+        for variant, value in values.items():
+            found[variant, metric] = value
             if variant not in ("trained", "fitted"):
-                asked[f"{variant}|{metric} gain"] = _gain(each(variant, metric), each(against, metric))
+                against = values["trained" if variant == "kept" else "fitted"]
+                found[variant, f"{metric} gain"] = seeds.less(value, against)
+    asked = {"|".join(what): seeds.over_seeds(value) for what, value in found.items()}
     for name, interval in bootstrap(asked, labels, labels, people).items():
         variant, metric = name.split("|")
         yield variant, metric, interval
 
 
-def _gain(one: Weighted, other: Weighted) -> Weighted:
-    return lambda scores, labels, weights: one(scores, labels, weights) - other(scores, labels, weights)
+def _among(margin: Numbers, member: NDArray[np.bool_]) -> Numbers:
+    """The margins of a set at its places among all, (1, N)."""
+    found = np.zeros((1, len(member)))
+    found[0, member] = margin
+    return found

@@ -20,7 +20,7 @@ from forgesight import config
 from forgesight.config import Recipe
 from forgesight.data import manifest as manifests
 from forgesight.data import splits
-from forgesight.types import RecipeError, Sample
+from forgesight.types import REAL_METHOD, RecipeError, Sample
 
 Kind = Literal["original", "transfer", "merge", "permuted", "again"]
 KINDS: tuple[Kind, ...] = ("original", "transfer", "merge")
@@ -168,10 +168,9 @@ def judged(settings: StudyRecipe, samples: Sequence[Sample]) -> Judged:
         for label, what in enumerate(("real", "fake")):
             if not any(sample.label == label for sample in own):
                 raise RecipeError(f"{settings.name}: the set {name} has no {what}; choose other methods or sources")
-    order = {sample.path: place for place, sample in enumerate(samples)}
-    chosen = sorted({sample.path for own in members.values() for sample in own}, key=lambda path: order[path])
-    place = {path: number for number, path in enumerate(chosen)}
-    found = [replace(samples[order[path]], split="test") for path in chosen]
+    wanted = {sample.path for own in members.values() for sample in own}
+    found = [replace(sample, split="test") for sample in samples if sample.path in wanted]
+    place = {sample.path: number for number, sample in enumerate(found)}
     return Judged(found, {name: sorted(place[sample.path] for sample in own) for name, own in members.items()})
 
 
@@ -261,15 +260,5 @@ def _dealt(samples: Sequence[Sample]) -> Iterator[Sample]:
     for split in ("train", "val"):
         own = [sample for sample in samples if sample.split == split]
         for sample, label in zip(own, rng.permutation([sample.label for sample in own]), strict=True):
-            if label:
-                yield replace(sample, label=1, method=PERMUTED, mask=None, region=None)
-            else:
-                yield Sample(
-                    sample.path,
-                    0,
-                    identities=sample.identities,
-                    dataset=sample.dataset,
-                    split=sample.split,
-                    video=sample.video,
-                    landmarks=sample.landmarks,
-                )
+            method = PERMUTED if label else REAL_METHOD
+            yield replace(sample, label=int(label), method=method, mask=None, region=None)

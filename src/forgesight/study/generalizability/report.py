@@ -18,7 +18,7 @@ def report(study: Study, page_file: Path | None = None, command: Sequence[str] =
         ForgesightError: not one detector is judged.
     """
     study.prepare()
-    found = page.Answers(answers.worth(study), answers.looks(study), answers.overlaps(study), answers.universal(study))
+    found = page.Answers(answers.worth(study), answers.looks(study), *answers.contributions(study))
     if not found.worth.height:
         raise ForgesightError(f"{study.out}: not one detector is trained and judged; type forgesight study run first")
     for name, table in found._asdict().items():

@@ -101,28 +101,22 @@ class Study:
         return [Chain(self.recipe, self.overrides, self.out, *what) for what in asked]
 
     def prepare(self) -> None:
-        """Write the manifests that the trainings and the judgement read; what is there already is left."""
+        """Write the manifests that the trainings and the judgement read; the same samples make the same file."""
         wanted = {self.manifest: self.judged.samples}
         kinds: tuple[plan.Kind, ...] = ("original", "merge", "permuted")
         for root in self.settings.root:
             for kind in kinds:
                 wanted[self._training(root.name, kind)] = plan.training(self.settings, root, kind, self.samples)
         for file, samples in wanted.items():
-            fresh = file.with_name(f".{os.getpid()}-{file.name}")
-            manifests.write(samples, fresh)
-            if file.exists() and manifests.digest(file) == manifests.digest(fresh):
-                fresh.unlink()
-            else:
-                fresh.replace(file)
+            manifests.write(samples, file)
 
     def overrides_of(self, run: Run) -> tuple[str, ...]:
         """All that is laid over the recipe of a run."""
-        root = next(one for one in self.settings.root if one.name == run.root)
-        subject = next(one for one in self.settings.subject if one.name == run.subject)
+        subject = self._subject(run)
         seed = run.seed + (_OTHER_SEED if run.kind == "again" else 0)
         given = [
             f"data.path={json.dumps(str(self._training(run.root, run.kind)))}",
-            f"data.methods={json.dumps(plan.methods(self.settings, root, run.kind))}",
+            f"data.methods={json.dumps(self._learnt(run))}",
             f"name={json.dumps(str(run))}",
             f"seed={seed}",
         ]
@@ -138,10 +132,8 @@ class Study:
     def folder(self, run: Run) -> Path:
         """The folder of a run; its name holds the hash of all that decides it."""
         if run not in self._folders:
-            root = next(one for one in self.settings.root if one.name == run.root)
             settings = config.load(self._recipe(run), TrainRecipe, self.overrides_of(run))
-            learnt = plan.methods(self.settings, root, run.kind)
-            digest = self._digest(self._training(run.root, run.kind), learnt)
+            digest = self._digest(self._training(run.root, run.kind), self._learnt(run))
             self._folders[run] = self.out / "runs" / f"{run}-{kept.key(settings, digest)[:12]}"
         return self._folders[run]
 
@@ -184,16 +176,16 @@ class Study:
 
     def likeness(self, run: Run) -> Path:
         """Where the likeness of the heat maps of a chain is kept; ``run`` is its original."""
-        others = [self.folder(run._replace(kind=kind)).name for kind in self.kinds(run.subject)]
+        others = [self.folder(other).name for other in self.chain(run.subject, run.root, run.seed)]
         return self.out / "heat" / f"{self.folder(run).name}-{kept.short(*others, self.settings.pictures)}.parquet"
 
     def neurons(self, run: Run, name: str) -> Path:
         """Where what the last layer reads of a set is kept."""
         return self._file("neurons", run) / f"{kept.short(name, self.settings.neurons)}.npz"
 
-    def kinds(self, subject: str) -> tuple[plan.Kind, ...]:
-        """The runs of one of a subject's chains."""
-        return (*plan.KINDS, *(plan.NULLS if subject in self.settings.nulls else ()))
+    def chain(self, subject: str, root: str, seed: int) -> list[Run]:
+        """The runs of a chain, its original first."""
+        return [run for run in plan.runs(self.settings) if (run.subject, run.root, run.seed) == (subject, root, seed)]
 
     def drawn(self, name: str, count: int, fakes_only: bool = False) -> list[int]:
         """At most so many photographs of a set, places in ``judged.samples``; as many reals as fakes, if both."""
@@ -207,8 +199,14 @@ class Study:
         return sorted(found)
 
     def _recipe(self, run: Run) -> Path:
-        subject = next(one for one in self.settings.subject if one.name == run.subject)
-        return self.recipe.parent / subject.recipe
+        return self.recipe.parent / self._subject(run).recipe
+
+    def _subject(self, run: Run) -> plan.Subject:
+        return next(one for one in self.settings.subject if one.name == run.subject)
+
+    def _learnt(self, run: Run) -> list[str]:
+        root = next(one for one in self.settings.root if one.name == run.root)
+        return plan.methods(self.settings, root, run.kind)
 
     def _training(self, root: str, kind: plan.Kind) -> Path:
         which = "permuted" if kind == "permuted" else "augmented" if plan.is_augmented(kind) else "original"
@@ -248,8 +246,7 @@ def work(
 
 def follow(study: Study, chain: Chain, progress: bool) -> Iterator[Done]:
     """All that one chain asks for, in order."""
-    kinds = study.kinds(chain.subject) if chain.seed == study.settings.seeds[0] else plan.KINDS
-    runs = [Run(chain.subject, chain.root, kind, chain.seed) for kind in kinds]
+    runs = study.chain(chain.subject, chain.root, chain.seed)
     cutter = kept.KeptCuts()
     for run in runs:
         if plan.is_augmented(run.kind) and not study.is_trained(run._replace(kind="original")):
@@ -272,8 +269,8 @@ def _train_and_judge(study: Study, run: Run, cutter: kept.KeptCuts, progress: bo
 def _tried(name: str, step: Callable[[], str]) -> Done:
     try:
         return Done(name, step())
-    except (ForgesightError, RuntimeError, MemoryError) as error:
-        return Done(name, " ".join(str(error).split())[:300] or type(error).__name__, failed=True)
+    except kept.FAILURES as error:
+        return Done(name, kept.why(error), failed=True)
 
 
 def _read_neurons(study: Study, run: Run, cutter: kept.KeptCuts) -> str:
