@@ -7,7 +7,8 @@ import json
 import os
 import platform
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -26,11 +27,25 @@ _PACKAGES = (
 )
 
 
+@contextmanager
+def whole(file: Path) -> Iterator[Path]:
+    """Write a file whole or not at all: the path to write to, which takes its place when the block ends well.
+
+    Each process has a path of its own, so that two may write the same file; it ends as the file does (numpy asks for
+    that).
+    """
+    part = file.with_name(f".{file.stem}.{os.getpid()}.part{file.suffix}")
+    try:
+        yield part
+        os.replace(part, file)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def write_text(file: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    part = file.with_name(f".{file.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, file)
+    """Write a text file whole or not at all."""
+    with whole(file) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

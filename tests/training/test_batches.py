@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,7 +18,7 @@ from torchvision.transforms import v2
 
 from forgesight import config
 from forgesight.data import manifest
-from forgesight.training import batches
+from forgesight.training import batches, cache
 from forgesight.training.augment import apply, mirror, pipeline
 from forgesight.training.batches import Draw, Draws, FixedDraws, Pairs
 from forgesight.training.cache import gather
@@ -34,6 +37,25 @@ def _pairs(recipe: Path, *overrides: str, train: bool = True) -> Pairs:
 
 def test_a_photograph_without_a_face_is_left_out(recipe: Path) -> None:
     assert len(_pairs(recipe)) == 4
+
+
+def test_of_several_that_ask_at_once_one_finds_the_faces(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = config.load(recipe, TrainRecipe)
+    samples = manifest.read(Path(settings.data.path))[:2]
+    made: list[Path] = []
+
+    def slow(*given: Any, progress: bool) -> None:
+        made.append(given[2])
+        time.sleep(0.3)
+        build(*given, progress=progress)
+
+    build = cache._build
+    monkeypatch.setattr(cache, "_build", slow)
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(lambda _: gather(samples, 300, progress=False), range(2))
+    assert len(made) == 1
+    assert (one.pixels == other.pixels).all()
+    assert len(one) > 0
 
 
 @pytest.mark.parametrize("method", ["selfblend", "faceswap", "inpaint-diffusion"])

@@ -11,7 +11,6 @@ import hashlib
 import io
 import math
 import os
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
@@ -20,6 +19,7 @@ from typing import Any, cast, get_args
 
 import numpy as np
 
+from forgesight.records import whole
 from forgesight.types import REAL_METHOD, ManifestError, Points, Sample, Split
 
 COLUMNS = tuple(field.name for field in fields(Sample))
@@ -79,7 +79,8 @@ def write(samples: Sequence[Sample], path: Path) -> None:
         seen.add(row["path"])
     content = _csv_bytes(rows, path) if kind == "csv" else _parquet_bytes(rows)
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(path, content)
+    with whole(path) as part:
+        part.write_bytes(content)
 
 
 def digest(path: Path) -> str:
@@ -286,17 +287,3 @@ def _parquet_bytes(rows: Sequence[Mapping[str, Any]]) -> bytes:
     content = io.BytesIO()
     pl.DataFrame(columns).write_parquet(content)
     return content.getvalue()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

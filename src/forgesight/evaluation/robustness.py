@@ -153,9 +153,8 @@ def measure(
             file.write(json.dumps(entry) + "\n")
             file.flush()
     rows = [row for one in asked for row in known[str(one.sample.path)]["rows"]]
-    part = out / f".{FILE}.part"
-    pl.DataFrame(rows, SCHEMA).write_parquet(part)
-    part.replace(out / FILE)
+    with records.whole(out / FILE) as part:
+        pl.DataFrame(rows, SCHEMA).write_parquet(part)
     return out / FILE
 
 

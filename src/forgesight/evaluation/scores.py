@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ import cv2
 import numpy as np
 import polars as pl
 
+from forgesight import records
 from forgesight.detectors.zoo import Detector
 from forgesight.evaluation.crops import Cut
 from forgesight.metrics import localization
@@ -216,6 +216,5 @@ def _map_row(plane: Plane, cut: Cut, label: int) -> dict[str, float | None]:
 
 
 def _write(table: pl.DataFrame, path: Path, key: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    table.write_parquet(part, metadata={_KEY: key})
-    os.replace(part, path)
+    with records.whole(path) as part:
+        table.write_parquet(part, metadata={_KEY: key})

@@ -8,7 +8,6 @@ Nothing here touches a pixel: any number can be made again from ``scores.parquet
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -69,9 +68,8 @@ def tidy(scores: pl.DataFrame, calibration: Calibration | None, *, seed: int = 0
 
 def write_table(table: pl.DataFrame, file: Path) -> None:
     """Write a table as Parquet, whole or not at all, and as CSV beside it."""
-    part = file.with_name(f".{file.name}.part")
-    table.write_parquet(part)
-    os.replace(part, file)
+    with records.whole(file) as part:
+        table.write_parquet(part)
     records.write_text(file.with_suffix(".csv"), table.write_csv(float_precision=6))
 
 

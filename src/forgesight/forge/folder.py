@@ -30,7 +30,7 @@ from forgesight.forge.lab import METHODS
 from forgesight.forge.making import Style, forge, in_square
 from forgesight.media import faces, image
 from forgesight.processes import cores, ordered
-from forgesight.records import digest, read_log, write_text
+from forgesight.records import digest, read_log, whole, write_text
 from forgesight.types import REAL_METHOD, CropProfile, ForgeError, MediaError, Points, Sample
 
 MANIFEST, SUMMARY = "manifest.parquet", "summary.json"
@@ -171,9 +171,8 @@ def _with_landmarks(samples: Sequence[Sample], out: Path, workers: int | None, b
         nobody = np.full((68, 2), np.nan, np.float32)
         found = _counted(ordered(_find, samples, workers), bar, "finding faces", len(samples))
         points = np.stack([nobody if one is None else one for one in found])
-        with open(path.with_suffix(".part"), "wb") as file:
-            np.save(file, points)
-        path.with_suffix(".part").replace(path)
+        with whole(path) as part:
+            np.save(part, points)
     return [replace(s, landmarks=p) for s, p in zip(samples, points, strict=True) if np.isfinite(p).all()]
 
 

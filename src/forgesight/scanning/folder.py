@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from forgesight import __version__
+from forgesight import __version__, records
 from forgesight.media import faces
 from forgesight.processes import cores
 from forgesight.scanning import overlay, report
@@ -199,8 +199,7 @@ def _finish(
     statuses: Counter[str] = Counter()
     verdicts: Counter[str] = Counter()
     page = report.Page(out / OVERLAYS_NAME)
-    results = out / f"{RESULTS_NAME}.part"
-    with results.open("w", encoding="utf-8") as lines:
+    with records.whole(out / RESULTS_NAME) as part, part.open("w", encoding="utf-8") as lines:
         for item, pictures in _entries(listing, store, detector):
             lines.write(json.dumps(item, ensure_ascii=False) + "\n")
             statuses[item["status"]] += 1
@@ -209,13 +208,10 @@ def _finish(
             if item["status"] in FAILURES:
                 complain(item)
             page.add(item, pictures)
-    results.replace(out / RESULTS_NAME)
     summary = Summary(out, dict(statuses), dict(verdicts), passed_over=listing.passed_over, repeated=listing.repeated)
     missing = len(listing.files) + len(listing.problems) - summary.files
     counts = report.Counts(statuses, verdicts, listing.passed_over, listing.repeated, missing if interrupted else 0)
-    written = out / f"{REPORT_NAME}.part"
-    written.write_text(page.html(counts, detector.card, command), encoding="utf-8")
-    written.replace(out / REPORT_NAME)
+    records.write_text(out / REPORT_NAME, page.html(counts, detector.card, command))
     return summary
 
 

@@ -14,14 +14,15 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 from rich.progress import track
 
+from forgesight import records
 from forgesight.forge.forgery import Portrait
 from forgesight.forge.lab import METHODS
 from forgesight.media import faces, image
 from forgesight.processes import ordered
-from forgesight.records import cache
 from forgesight.types import ForgesightError, Image, MediaError, Points, Sample
 
 _REACH = 1.0  # half of the window's side, in sides of the face
@@ -70,8 +71,10 @@ def gather(samples: Sequence[Sample], side_px: int, *, gray: bool = False, progr
         ForgesightError: no face was found in any of them.
     """
     folder = _folder(samples, side_px, gray)
-    if not (folder / "index.npz").exists():
-        _build(samples, side_px, folder, gray, progress=progress)
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):  # of several processes one makes it and the others wait
+        if not (folder / "index.npz").exists():
+            _build(samples, side_px, folder, gray, progress=progress)
     index = np.load(folder / "index.npz")
     return LooseFaces(
         pixels=np.memmap(folder / "pixels.bin", np.uint8, "r"),
@@ -103,7 +106,6 @@ def loose(
 
 
 def _build(samples: Sequence[Sample], side_px: int, folder: Path, gray: bool, *, progress: bool) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     rows: list[tuple[int, int, int, int, bool]] = []
     points: list[Points] = []
     offset = 0
@@ -123,16 +125,15 @@ def _build(samples: Sequence[Sample], side_px: int, folder: Path, gray: bool, *,
     if not rows:
         raise ForgesightError(f"no face was found in any of {len(samples)} photographs: check the data path")
     table = np.array(rows, np.int64)
-    part = folder / "index.part.npz"
-    np.savez(
-        part,
-        offset=table[:, 0],
-        shape=table[:, 1:3].astype(np.int32),
-        sample=table[:, 3],
-        has_region=table[:, 4].astype(bool),
-        landmarks=np.stack(points),
-    )
-    part.replace(folder / "index.npz")  # last and at once: a half-made cache is never taken for a whole one
+    with records.whole(folder / "index.npz") as part:  # last: a half-made cache is never taken for a whole one
+        np.savez(
+            part,
+            offset=table[:, 0],
+            shape=table[:, 1:3].astype(np.int32),
+            sample=table[:, 3],
+            has_region=table[:, 4].astype(bool),
+            landmarks=np.stack(points),
+        )
 
 
 Result = tuple[int, tuple[Portrait, NDArray[np.uint8], bool] | None]
@@ -175,4 +176,4 @@ def _folder(samples: Sequence[Sample], side_px: int, gray: bool) -> Path:
         key.update(
             f"{sample.path.resolve()}|{stat and stat.st_size}|{stat and stat.st_mtime_ns}|{sample.region}\n".encode()
         )
-    return cache() / f"faces-{key.hexdigest()[:16]}"
+    return records.cache() / f"faces-{key.hexdigest()[:16]}"

@@ -231,6 +231,9 @@ def work(
     """
     study.prepare()
     chains = study.chains(only)
+    for chain in chains:  # the photographs are looked at here, not by every process
+        for run in study.chain(chain.subject, chain.root, chain.seed):
+            study.folder(run)
     if ray:
         made = _on_ray(chains, ray)
     elif jobs > 1:
@@ -289,9 +292,8 @@ def _read_neurons(study: Study, run: Run, cutter: kept.KeptCuts) -> str:
             return f"; {error}"  # no dense layer: the page says so too
         file = study.neurons(run, name)
         file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(".part.npz")
-        np.savez(part, features=read.features, weight=read.weight, bias=read.bias, places=places)
-        part.replace(file)
+        with records.whole(file) as part:
+            np.savez(part, features=read.features, weight=read.weight, bias=read.bias, places=places)
     return ""
 
 
@@ -322,9 +324,8 @@ def _compare_heat(study: Study, runs: Sequence[Run], cutter: kept.KeptCuts) -> s
                         for place, one, other in zip(places, planes[a], planes[b], strict=True)
                     ]
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    pl.DataFrame(rows).write_parquet(part)
-    part.replace(file)
+    with records.whole(file) as part:
+        pl.DataFrame(rows).write_parquet(part)
     return "heat maps compared"
 
 
@@ -345,11 +346,14 @@ def _crops(
 
 
 def _alone(chain: Chain, threads: int) -> list[Done]:
-    """A chain in a process of its own."""
+    """A chain in a process of its own; the photographs were looked at before."""
     import torch
 
     torch.set_num_threads(threads)
-    return list(follow(Study(chain.recipe, chain.out, chain.overrides), chain, progress=False))
+    try:
+        return list(follow(Study(chain.recipe, chain.out, chain.overrides, by_record=True), chain, progress=False))
+    except kept.FAILURES as error:
+        return [Done(f"{chain.subject}-{chain.root}-{chain.seed}", kept.why(error), failed=True)]
 
 
 def _in_processes(chains: Sequence[Chain], jobs: int) -> Iterator[Done]:

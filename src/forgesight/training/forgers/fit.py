@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from lightning.pytorch import callbacks
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from forgesight import config
+from forgesight import config, records
 from forgesight.data import sources
 from forgesight.data.sources.faces import swap_allowed
 from forgesight.data.splits import spread
@@ -247,8 +246,8 @@ def _publish(task: Task, settings: ForgerRecipe, generator: Generator, datasets:
     folder = networks.folder(task.method)
     folder.mkdir(parents=True, exist_ok=True)
     for name in (networks.MODEL, networks.CARD):
-        shutil.copyfile(out / name, folder / f"{name}.part")
-        os.replace(folder / f"{name}.part", folder / name)
+        with records.whole(folder / name) as part:
+            shutil.copyfile(out / name, part)
     (out / "finished").touch()
 
 
