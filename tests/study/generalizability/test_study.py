@@ -251,6 +251,8 @@ def test_one_chain_from_run_to_report(recipe: Path) -> None:
     ):
         assert part in text
     assert whole.count("data:image/png;base64,") == 2
+    assert b"DigitalSourceType" in file.with_name("study-pictures.jpg").read_bytes()
+    assert whole.count("data:image/jpeg;base64,") == 1
     assert "<table>" in whole
     assert not re.search(r'(src|href)="(?!data:)', whole)
     # Nothing is done twice, the answers need no photograph, and come out the same.
@@ -286,11 +288,24 @@ def test_a_chain_that_fails_is_told_and_does_not_stop_the_others(recipe: Path) -
     assert "1 steps failed" in result.output
 
 
-def test_chains_in_processes_of_their_own_leave_the_same_answers(recipe: Path) -> None:
+def test_a_study_may_be_moved(recipe: Path) -> None:
+    runs, names = plan.runs(plan.load(recipe)), []
+    for folder in (recipe.parent / "here", recipe.parent / "there"):
+        study = Study(recipe, folder)
+        study.prepare()
+        names.append([study.folder(run).name for run in runs])
+    assert names[0] == names[1]
+    assert len(set(names[0])) == len(runs)
+
+
+@pytest.mark.parametrize("spread", [["--jobs", "2"], ["--ray", "local"]], ids=["processes", "ray"])
+def test_chains_in_processes_of_their_own_leave_the_same_answers(recipe: Path, spread: list[str]) -> None:
+    if "--ray" in spread:
+        pytest.importorskip("ray", reason="the extra `cluster` is not installed")
     text = recipe.read_text().replace('nulls = ["meso"]', "")
     recipe.write_text(text.replace("extra_methods", "seeds = [1, 2]\nextra_methods"))
     tables = []
-    for name, options in (("alone", []), ("beside", ["--jobs", "2"])):
+    for name, options in (("alone", []), ("beside", spread)):
         said = [str(recipe), "--out", str(recipe.parent / name)]
         result = CliRunner().invoke(app, ["study", "run", *said, *options, "-q"])
         assert result.exit_code == 0, result.output

@@ -11,10 +11,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import polars as pl
 
 from forgesight import records
 from forgesight.data import manifest as manifests
+from forgesight.data.sources.faces import credits
+from forgesight.media import image
+from forgesight.media.sheet import heat, sheet
 from forgesight.metrics.intervals import DRAWS
 from forgesight.study.generalizability import plan
 from forgesight.study.generalizability.answers import UNSEEN, VARIANTS
@@ -55,7 +59,7 @@ def write(page: Path, study: Study, answers: Answers, command: Sequence[str] = (
     """Write the page, its figures beside it, and the HTML file of the same name; returns the latter's path."""
     page.parent.mkdir(parents=True, exist_ok=True)
     settings = study.settings
-    heat = _figure_3(answers.looks, page.with_name(f"{page.stem}-heat.png"))
+    alike = _figure_3(answers.looks, page.with_name(f"{page.stem}-heat.png"))
     shared = _figure_5(answers.overlaps, page.with_name(f"{page.stem}-neurons.png"))
     parts = [
         f"# {settings.title}",
@@ -67,7 +71,7 @@ def write(page: Path, study: Study, answers: Answers, command: Sequence[str] = (
         _table_5(study, answers.worth),
         _calibration(study, answers.worth),
         *(_specialised(study, answers.worth, group) for group in ("same method", "same people")),
-        _heat(answers.looks, heat),
+        _heat(answers.looks, alike, _figure_2(study, page.with_name(f"{page.stem}-pictures.jpg"))),
         _neurons(answers.overlaps, shared),
         _universal(answers.universal),
         _gaps(study, answers),
@@ -94,9 +98,10 @@ def html(text: str, folder: Path, title: str) -> str:
     body = str(MarkdownIt("commonmark", {"html": False}).enable("table").render(text))
 
     def held(found: re.Match[str]) -> str:
-        return f'src="data:image/png;base64,{base64.b64encode((folder / found[1]).read_bytes()).decode()}"'
+        kind = "png" if found[1].endswith("png") else "jpeg"
+        return f'src="data:image/{kind};base64,{base64.b64encode((folder / found[1]).read_bytes()).decode()}"'
 
-    body = re.sub(r'src="([^":]+\.png)"', held, body)
+    body = re.sub(r'src="([^":]+\.(?:png|jpg))"', held, body)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>\n'
@@ -329,7 +334,7 @@ def _specialised(study: Study, worth: pl.DataFrame, group: str) -> str:
     return f"## RQ2: {title[group]}\n\n{text}\n\n{records.table(head, rows)}"
 
 
-def _heat(looks: pl.DataFrame, figure: Path | None) -> str:
+def _heat(looks: pl.DataFrame, figure: Path | None, pictures: Path | None) -> str:
     if figure is None:
         return ""
     head = ("detector", "pair", "map", "SSIM", "below 0.7", "0.7 to 0.9", "0.9 and above", "heat maps", "flat")
@@ -358,7 +363,38 @@ def _heat(looks: pl.DataFrame, figure: Path | None) -> str:
         "cases are the original against the same net trained on labels dealt at random, and against the original of "
         "another seed. *Flat*: nothing spoke for a fake in one of the two, which is left out."
     )
-    return f"## RQ3: figure 3\n\n{text}\n\n![Similarity of heat maps]({figure.name})\n\n{records.table(head, rows)}"
+    drawn = (
+        f"\n\n![Forgeries and what detectors look at]({pictures.name})\n\n"
+        "What speaks for a fake to a detector and to what went on from it: Grad-CAM at the last convolution, each map "
+        "scaled to its maximum, blank where nothing does. Only adults who consented to be shown in altered form: "
+        f"{credits()}."
+        if pictures
+        else ""
+    )
+    return (
+        f"## RQ3: figures 2 and 3\n\n{text}\n\n![Similarity of heat maps]({figure.name})\n\n"
+        f"{records.table(head, rows)}{drawn}"
+    )
+
+
+def _figure_2(study: Study, file: Path) -> Path | None:
+    """Forgeries under the heat of each chain's detectors."""
+    rows = []
+    for chain in study.chains():
+        drawings = study.drawings(study.chain(chain.subject, chain.root, chain.seed)[0])
+        if drawings.exists():
+            kept = np.load(drawings)
+            tiles = [
+                [crop, *(heat(crop, kept[kind][place]) if kept[kind][place].any() else None for kind in plan.KINDS)]
+                for place, crop in enumerate(kept["crops"])
+            ]
+            rows.append((f"{chain.subject}, {chain.root}", [tile for own in tiles for tile in own]))
+    if not rows:
+        return None
+    picture = sheet(rows, ("forgery", *plan.KINDS), tile_px=104)
+    what = "Forgeries and the heat maps of detectors over them"
+    file.write_bytes(image.encode(picture, "jpeg:85", synthetic=what))
+    return file
 
 
 def _figure_3(looks: pl.DataFrame, file: Path) -> Path | None:

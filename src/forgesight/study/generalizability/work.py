@@ -12,6 +12,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from forgesight import config, records
 from forgesight.data import manifest as manifests
+from forgesight.data.sources.faces import may_be_shown
 from forgesight.detectors import cards
 from forgesight.evaluation import scores as scoring
 from forgesight.evaluation.run import score
@@ -42,6 +44,7 @@ PAIRS = {  # what is compared in RQ3: with a common root, and the two null cases
 COMMON = tuple(PAIRS)[:3]
 _OTHER_SEED = 1000  # added for "again"
 _BATCH = 16
+_SHOWN = 3  # pictures of a figure
 
 
 class Chain(NamedTuple):
@@ -132,7 +135,10 @@ class Study:
     def folder(self, run: Run) -> Path:
         """The folder of a run; its name holds the hash of all that decides it."""
         if run not in self._folders:
-            settings = config.load(self._recipe(run), TrainRecipe, self.overrides_of(run))
+            given = self.overrides_of(run)
+            if plan.is_augmented(run.kind):  # it begins from a folder whose name is enough, wherever the study lies
+                given += (f"net.init={json.dumps(self.folder(run._replace(kind='original')).name)}",)
+            settings = config.load(self._recipe(run), TrainRecipe, given)
             digest = self._digest(self._training(run.root, run.kind), self._learnt(run))
             self._folders[run] = self.out / "runs" / f"{run}-{kept.key(settings, digest)[:12]}"
         return self._folders[run]
@@ -179,6 +185,10 @@ class Study:
         others = [self.folder(other).name for other in self.chain(run.subject, run.root, run.seed)]
         return self.out / "heat" / f"{self.folder(run).name}-{kept.short(*others, self.settings.pictures)}.parquet"
 
+    def drawings(self, run: Run) -> Path:
+        """Where crops of people who may be shown are kept, with their heat maps; ``run`` is its chain's original."""
+        return self.likeness(run).with_suffix(".npz")
+
     def neurons(self, run: Run, name: str) -> Path:
         """Where what the last layer reads of a set is kept."""
         return self._file("neurons", run) / f"{kept.short(name, self.settings.neurons)}.npz"
@@ -197,6 +207,15 @@ class Study:
             most = count if fakes_only else count // 2
             found += [own[int(i)] for i in np.random.default_rng((0, label)).permutation(part)[:most]]
         return sorted(found)
+
+    def to_show(self) -> list[int]:
+        """Fakes of people who agreed to be shown, places in ``judged.samples``: every method once, then again."""
+        by_method: dict[str, list[int]] = {}
+        for place, sample in enumerate(self.judged.samples):
+            if sample.label and may_be_shown(sample.dataset):
+                by_method.setdefault(sample.method, []).append(place)
+        turns = zip_longest(*(own[:: -(-len(own) // _SHOWN)] for own in by_method.values()))  # spread over the people
+        return [place for turn in turns for place in turn if place is not None][:_SHOWN]
 
     def _recipe(self, run: Run) -> Path:
         return self.recipe.parent / self._subject(run).recipe
@@ -258,6 +277,7 @@ def follow(study: Study, chain: Chain, progress: bool) -> Iterator[Done]:
         yield _tried(str(run), lambda run=run: _train_and_judge(study, run, cutter, progress))  # type: ignore[misc]
     if chain.seed == study.settings.seeds[0] and all(study.is_trained(run) for run in runs):
         yield _tried(f"{runs[0]}, heat maps", lambda: _compare_heat(study, runs, cutter))
+        yield _tried(f"{runs[0]}, pictures", lambda: _draw_heat(study, runs, cutter))
 
 
 def _train_and_judge(study: Study, run: Run, cutter: kept.KeptCuts, progress: bool) -> str:
@@ -329,6 +349,25 @@ def _compare_heat(study: Study, runs: Sequence[Run], cutter: kept.KeptCuts) -> s
     return "heat maps compared"
 
 
+def _draw_heat(study: Study, runs: Sequence[Run], cutter: kept.KeptCuts) -> str:
+    """Crops that may be shown, and the Grad-CAM of the chain's detectors for them."""
+    from forgesight.detectors.cam import grad_cam
+    from forgesight.detectors.torch_backend import load_run
+
+    file, shown = study.drawings(runs[0]), study.to_show()
+    if file.exists() or not shown:
+        return "drawn before" if shown else "no pictures: nobody in these sets agreed to be shown"
+    planes: dict[str, NDArray[np.float32]] = {}
+    for run in runs:
+        if run.kind in plan.KINDS:
+            detector = load_run(study.folder(run))
+            _, crops = _crops(study, shown, detector, cutter)
+            planes[run.kind] = grad_cam(detector.card, detector.graph, crops)
+    with records.whole(file) as part:
+        np.savez_compressed(part, allow_pickle=False, crops=crops, **planes)
+    return "pictures drawn"
+
+
 def _alike(one: NDArray[np.float32], other: NDArray[np.float32]) -> float | None:
     """SSIM; None where nothing speaks for a fake in either map, which would make any two alike."""
     return ssim(one, other) if one.any() and other.any() else None
@@ -374,7 +413,9 @@ def _on_ray(chains: Sequence[Chain], address: str) -> Iterator[Done]:
         raise MissingExtraError('to spread a study over machines, pip install "forgesight[cluster]"') from error
     ray.init(address=None if address == "local" else address, ignore_reinit_error=True, log_to_driver=False)
     remote = ray.remote(_alone)
-    waiting = [remote.remote(chain, 1) for chain in chains]
+    waiting = [
+        remote.remote(chain._replace(recipe=chain.recipe.absolute(), out=chain.out.absolute()), 1) for chain in chains
+    ]
     while waiting:
         ready, waiting = ray.wait(waiting)
         yield from ray.get(ready[0])
