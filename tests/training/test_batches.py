@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -56,6 +57,22 @@ def test_of_several_that_ask_at_once_one_finds_the_faces(recipe: Path, monkeypat
     assert len(made) == 1
     assert (one.pixels == other.pixels).all()
     assert len(one) > 0
+
+
+def test_faces_that_nobody_asked_for_in_a_month_are_forgotten(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(recipe.parent / "own-cache"))
+    samples = manifest.read(Path(config.load(recipe, TrainRecipe).data.path))
+    for count in (1, 2):
+        gather(samples[:count], 300, progress=False)
+    kept = {folder.name: folder for folder in (recipe.parent / "own-cache" / "forgesight").iterdir()}
+    first = min(kept.values(), key=lambda folder: (folder / "pixels.bin").stat().st_size)
+    second = next(folder for folder in kept.values() if folder != first)
+    for folder in (first, second):
+        os.utime(folder, (0, 0))
+    gather(samples[:1], 300, progress=False)  # asked for again
+    gather(samples[:3], 300, progress=False)
+    assert first.exists()
+    assert not second.exists()
 
 
 @pytest.mark.parametrize("method", ["selfblend", "faceswap", "inpaint-diffusion"])

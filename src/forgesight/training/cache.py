@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +28,7 @@ from forgesight.media import faces, image
 from forgesight.processes import ordered
 from forgesight.types import ForgesightError, Image, MediaError, Points, Sample
 
+_KEPT_S = 30 * 24 * 3600
 _REACH = 1.0  # half of the window's side, in sides of the face
 
 
@@ -74,7 +78,9 @@ def gather(samples: Sequence[Sample], side_px: int, *, gray: bool = False, progr
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):  # of several processes one makes it and the others wait
         if not (folder / "index.npz").exists():
+            _forget_unused()
             _build(samples, side_px, folder, gray, progress=progress)
+    os.utime(folder)
     index = np.load(folder / "index.npz")
     return LooseFaces(
         pixels=np.memmap(folder / "pixels.bin", np.uint8, "r"),
@@ -167,6 +173,13 @@ def _fakeness(sample: Sample) -> Image | None:
         region = _region(sample)
         return None if region is None else region * np.uint8(255)
     return None if sample.mask is None else np.rint(image.read_plane(sample.mask) * 255).astype(np.uint8)
+
+
+def _forget_unused() -> None:
+    """Remove the faces that no training asked for in a month: a large set's take gigabytes."""
+    for folder in records.cache().glob("faces-*"):
+        if time.time() - folder.stat().st_mtime > _KEPT_S:
+            shutil.rmtree(folder, ignore_errors=True)  # another process may be at it
 
 
 def _folder(samples: Sequence[Sample], side_px: int, gray: bool) -> Path:
