@@ -18,14 +18,14 @@ CARD = Card(name="toy", build="unused:Unused", crop=CropProfile(size_px=4, margi
 class Toy(nn.Module):
     """Two channels: twice the red, and the green less one half; each is averaged over the picture."""
 
-    def __init__(self, fake: tuple[float, float]) -> None:
+    def __init__(self, fake: tuple[float, float], real: tuple[float, float] = (0.0, 0.0)) -> None:
         super().__init__()
         self.look, self.say = nn.Conv2d(3, 2, 1), nn.Linear(2, 2, bias=False)
         self.cut: nn.Module = nn.Identity()
         with torch.no_grad():
             self.look.weight[..., 0, 0] = torch.tensor([[2.0, 0, 0], [0, 1, 0]])
             self.look.bias[:] = torch.tensor([0.0, -0.5])
-            self.say.weight[:] = torch.tensor([[9.0, 9.0], list(fake)])
+            self.say.weight[:] = torch.tensor([list(real), list(fake)])
 
     def forward(self, x: Tensor) -> NetOutput:
         features = self.cut(self.look(x)).mean((2, 3))
@@ -61,8 +61,11 @@ def test_guided_it_is_zero_where_a_relu_lets_nothing_good_through(inplace: bool)
     assert toy.cut.inplace is inplace
 
 
-def test_it_asks_for_the_class_fake_and_says_nothing_where_nothing_speaks_for_it() -> None:
-    assert not grad_cam(CARD, Graph(CARD, Toy((0.0, 0.0))), _crop(), "look").any()
+def test_it_asks_what_speaks_for_a_fake_rather_than_a_real_and_says_nothing_where_nothing_does() -> None:
+    expected = grad_cam(CARD, Graph(CARD, Toy((3.0, -1.0))), _crop(), "look")
+    for fake, real in (((4.0, 0.0), (1.0, 1.0)), ((0.0, 0.0), (-3.0, 1.0))):  # the second: a net of one unit, for real
+        np.testing.assert_allclose(grad_cam(CARD, Graph(CARD, Toy(fake, real)), _crop(), "look"), expected, rtol=1e-5)
+    assert not grad_cam(CARD, Graph(CARD, Toy((9.0, 9.0), (9.0, 9.0))), _crop(), "look").any()
 
 
 @pytest.mark.parametrize(("layer", "message"), [("lok", "no layer 'lok'"), ("", "no layer ''"), ("say", "no places")])

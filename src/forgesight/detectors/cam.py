@@ -20,16 +20,17 @@ from forgesight.types import Card, CardError, ForgesightError
 def grad_cam(card: Card, graph: Graph, crops: NDArray[np.uint8], layer: str = "") -> NDArray[np.float32]:
     """What speaks for the class "fake" in crops (N, S, S, 3) uint8 RGB: (N, S, S) in 0..1, each scaled to its maximum.
 
-    Selvaraju et al., ICCV 2017: the layer's channels, weighted by the mean gradient of the fake logit, summed and cut
-    off below zero; laid over the crop by bilinear interpolation. All zeros where nothing speaks for it. ``layer`` is a
-    dotted name inside the net, the card's own if left out.
+    Selvaraju et al., ICCV 2017: the layer's channels, weighted by the mean gradient of the fake logit less the real
+    one, summed and cut off below zero; laid over the crop by bilinear interpolation. (The score knows no more of the
+    logits than their difference, and a net of one sigmoid has but one that is not constant.) All zeros where nothing
+    speaks for a fake. ``layer`` is a dotted name inside the net, the card's own if left out.
 
     Raises:
         CardError: the net has no such layer, or the layer keeps no places.
         ForgesightError: the crops are not of the card's size.
     """
-    logits, layer_of, x = _opened(card, graph, crops, layer)
-    heat = LayerGradCam(logits, layer_of).attribute(x, target=1, relu_attributions=True)
+    margin, layer_of, x = _opened(card, graph, crops, layer)
+    heat = LayerGradCam(margin, layer_of).attribute(x, relu_attributions=True)
     _check_places(card, layer, heat)
     side = card.crop.size_px
     return _scaled(card, LayerAttribution.interpolate(heat.detach(), (side, side), "bilinear")[:, 0])
@@ -45,31 +46,31 @@ def guided_grad_cam(card: Card, graph: Graph, crops: NDArray[np.uint8], layer: s
         CardError: as ``grad_cam``.
         ForgesightError: as ``grad_cam``.
     """
-    logits, layer_of, x = _opened(card, graph, crops, layer)
-    with _relus_in_their_place(logits), warnings.catch_warnings():
+    margin, layer_of, x = _opened(card, graph, crops, layer)
+    with _relus_in_their_place(margin), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Setting backward hooks")  # captum tells that it does its work
-        guided = GuidedGradCam(logits, layer_of).attribute(x, target=1, interpolate_mode="bilinear")
+        guided = GuidedGradCam(margin, layer_of).attribute(x, interpolate_mode="bilinear")
     _check_places(card, layer, guided)
     return _scaled(card, guided.detach().abs().sum(1))
 
 
-class _Logits(nn.Module):
-    """A net that answers with its logits alone, as captum wants it."""
+class _Margin(nn.Module):
+    """A net that answers with one number for each crop, the fake logit less the real one, as captum wants it."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
 
     def forward(self, x: Tensor) -> Tensor:
-        found: Tensor = self.net(x).logits
-        return found
+        logits: Tensor = self.net(x).logits
+        return logits[:, 1] - logits[:, 0]
 
 
-def _opened(card: Card, graph: Graph, crops: NDArray[np.uint8], layer: str) -> tuple[_Logits, nn.Module, Tensor]:
+def _opened(card: Card, graph: Graph, crops: NDArray[np.uint8], layer: str) -> tuple[_Margin, nn.Module, Tensor]:
     zoo.check_crops(crops, card)
     looked_at = graph.layer(layer or card.cam_layer)
     x = graph.eval().normalised(torch.from_numpy(crops).permute(0, 3, 1, 2)).requires_grad_()
-    return _Logits(graph.net), looked_at, x
+    return _Margin(graph.net), looked_at, x
 
 
 def _check_places(card: Card, layer: str, heat: object) -> None:

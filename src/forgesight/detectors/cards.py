@@ -28,6 +28,8 @@ def read(folder: Path) -> Card:
     path = folder / FILE
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CardError(f"{folder}: has no {FILE}: neither a finished run nor an exported folder") from error
     except (OSError, ValueError) as error:
         raise CardError(f"{path}: cannot be read as a detector's card: {error}") from error
     try:

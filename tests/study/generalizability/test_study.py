@@ -195,11 +195,12 @@ def test_degradation_and_difference_by_hand(recipe: Path, monkeypatch: pytest.Mo
     assert fall["low"] <= 37.5 <= fall["high"]
 
 
-def test_ranks_go_by_degradation_the_least_first() -> None:
+def test_ranks_go_by_degradation_the_least_first_and_who_learnt_nothing_has_none() -> None:
     rows = []
-    for subject, fall in (("a", 30.0), ("b", 10.0), ("c", 20.0)):
-        named = {"subject": subject, "root": "R", "kind": "original", "low": None, "high": None}
+    for subject, fall, least in (("a", 30.0, 0.8), ("b", 10.0, 0.7), ("c", 20.0, 0.9), ("d", 0.0, 0.5)):
+        named = {"subject": subject, "root": "R", "kind": "original", "high": 1.0, "low": least}
         rows.append({**named, "set": "unseen", "metric": "degradation", "value": fall})
+        rows.append({**named, "set": "R", "metric": "accuracy", "value": least})
     table = pl.DataFrame(rows, {**answers.WORTH})
 
     class Settings:
@@ -209,7 +210,7 @@ def test_ranks_go_by_degradation_the_least_first() -> None:
         settings = Settings()
 
     text = page._table_5(Fake(), table)  # type: ignore[arg-type]
-    assert re.findall(r"\| (\d) \| (\w) R original", text) == [("1", "b"), ("2", "c"), ("3", "a")]
+    assert re.findall(r"\| ([-\d]) \| (\w) R original", text) == [("1", "b"), ("2", "c"), ("3", "a"), ("-", "d")]
 
 
 def test_degradation_is_in_points_and_of_a_mean() -> None:

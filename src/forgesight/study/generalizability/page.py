@@ -60,7 +60,7 @@ def write(page: Path, study: Study, answers: Answers, command: Sequence[str] = (
     page.parent.mkdir(parents=True, exist_ok=True)
     settings = study.settings
     alike = _figure_3(answers.looks, page.with_name(f"{page.stem}-heat.png"))
-    shared = _figure_5(answers.overlaps, page.with_name(f"{page.stem}-neurons.png"))
+    shared = _figure_5(answers.overlaps, _learnt(answers.worth), page.with_name(f"{page.stem}-neurons.png"))
     parts = [
         f"# {settings.title}",
         _head(study),
@@ -111,15 +111,21 @@ def html(text: str, folder: Path, title: str) -> str:
 
 def findings(answers: Answers) -> list[Finding]:
     """The paper's findings, and what our numbers say of each: of those detectors that learnt their own set at all."""
-    own = answers.worth.filter((pl.col("set") == pl.col("root")) & (pl.col("metric") == "accuracy"))
-    who = ["subject", "root", "kind"]
-    learnt = own.filter(pl.col("low") > 0.5).select(who)
+    learnt = _learnt(answers.worth)
     worth, overlaps, universal = (
-        table.join(learnt, on=who, how="semi") for table in (answers.worth, answers.overlaps, answers.universal)
+        table.join(learnt, on=learnt.columns, how="semi")
+        for table in (answers.worth, answers.overlaps, answers.universal)
     )
     roots = learnt.filter(kind="original").select("subject", "root")
     looks = answers.looks.join(roots, on=roots.columns, how="semi")
-    return [_first(worth, own.height), _second(worth), _third(looks), _fourth(overlaps, universal)]
+    asked = answers.worth.select(learnt.columns).n_unique()
+    return [_first(worth, asked), _second(worth), _third(looks), _fourth(overlaps, universal)]
+
+
+def _learnt(worth: pl.DataFrame) -> pl.DataFrame:
+    """The detectors whose accuracy on their own set is above a guess, its interval too."""
+    own = worth.filter((pl.col("set") == pl.col("root")) & (pl.col("metric") == "accuracy"))
+    return own.filter(pl.col("low") > 0.5).select("subject", "root", "kind")
 
 
 def _first(worth: pl.DataFrame, asked: int) -> Finding:
@@ -255,22 +261,25 @@ def _named(study: Study, table: pl.DataFrame, **where: str) -> list[dict[str, st
 
 
 def _table_5(study: Study, worth: pl.DataFrame) -> str:
-    """Ranked by degradation, the smallest first."""
+    """Ranked by degradation, the smallest first; who learnt nothing has nothing to lose, and no rank."""
     names = study.settings.unseen
     order = list(reversed(_named(study, worth, set=UNSEEN, metric="degradation")))
     if not order:
         return ""
+    learnt = _learnt(worth).rows(named=True)
+    order.sort(key=lambda who: who not in learnt)
     head = ("rank", "detector", "own set, %", *names, "unseen, mean %", "degradation, points", "AUC own", "AUC unseen")
     rows = []
     for rank, who in enumerate(order, 1):
         cells = [_cell(_at(worth, **who, set=name, metric="accuracy"), True) for name in (who["root"], *names, UNSEEN)]
         cells.append(_cell(_at(worth, **who, set=UNSEEN, metric="degradation")))
         cells += [_cell(_at(worth, **who, set=name, metric="auc")) for name in (who["root"], UNSEEN)]
-        rows.append((str(rank), " ".join(who.values()), *cells))
+        rows.append((str(rank) if who in learnt else "-", " ".join(who.values()), *cells))
     text = (
         "Accuracy at a score of 0.5, reals and fakes counting alike. Degradation: accuracy on the detector's own set "
         "less its mean over the unseen ones. The unseen sets of transfer and merge hold methods that these were "
-        "trained on, of other people, as in the paper."
+        "trained on, of other people, as in the paper. Without a rank: whose accuracy on its own set is no better "
+        "than a guess."
     )
     return f"## RQ1: table 5\n\n{text}\n\n{records.table(head, rows)}"
 
@@ -444,11 +453,16 @@ def _neurons(overlaps: pl.DataFrame, figure: Path | None) -> str:
     return f"## RQ4: figure 5\n\n{text}\n\n![Neurons shared by the sets]({figure.name})\n\n{records.table(head, rows)}"
 
 
-def _figure_5(overlaps: pl.DataFrame, file: Path) -> Path | None:
-    """For the detector with most neurons: in how many sets' tops they are, against chance, for each size of the top."""
+def _figure_5(overlaps: pl.DataFrame, learnt: pl.DataFrame, file: Path) -> Path | None:
+    """In how many sets' tops a detector's neurons are, against chance, for each size of the top.
+
+    It is the one with most neurons of those that learnt their own set, or, if none did, of all.
+    """
     if not overlaps.height:
         return None
-    widest = overlaps.sort("neurons", descending=True, maintain_order=True).row(0, named=True)
+    asked = overlaps.join(learnt, on=learnt.columns, how="semi")
+    asked = asked if asked.height else overlaps
+    widest = asked.sort("neurons", descending=True, maintain_order=True).row(0, named=True)
     who = {key: widest[key] for key in ("subject", "root", "kind")}
     own = overlaps.filter(**who)
     tops = own["top"].unique().sort().to_list()
