@@ -428,6 +428,8 @@ def _figure_3(looks: pl.DataFrame, file: Path) -> Path | None:
         panel.set_xticks(range(own.height), own["set"], rotation=60, ha="right", fontsize=7)
         panel.set_title(f"{subject}, {root}", fontsize=8)
         panel.set_ylim(0, 1)
+        if own["value"].is_null().all():
+            panel.text(0.5, 0.5, "all flat", transform=panel.transAxes, ha="center", fontsize=8)
     for panel in axes.flat[len(panels) :]:
         panel.axis("off")
     figure.legend(loc="lower center", ncols=3, frameon=False, fontsize=8, bbox_to_anchor=(0.5, -0.06))
@@ -474,6 +476,7 @@ def _figure_5(overlaps: pl.DataFrame, learnt: pl.DataFrame, file: Path) -> Path 
         panel.bar(hits + 0.2, part["chance"], 0.4, label="by chance", color="#bbbbbb")
         panel.set_title(f"top {top} of {widest['neurons']}", fontsize=9)
         panel.set_xlabel("on so many sets", fontsize=8)
+        panel.set_xticks(range(1, widest["sets"] + 1))
     axes[0][0].set_ylabel("neurons", fontsize=8)
     axes[0][-1].legend(frameon=False, fontsize=8)
     figure.suptitle(" ".join(who.values()), fontsize=9)
