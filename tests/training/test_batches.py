@@ -59,20 +59,25 @@ def test_of_several_that_ask_at_once_one_finds_the_faces(recipe: Path, monkeypat
     assert len(one) > 0
 
 
-def test_faces_that_nobody_asked_for_in_a_month_are_forgotten(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_too_many_faces_those_asked_for_longest_ago_are_forgotten(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(recipe.parent / "own-cache"))
     samples = manifest.read(Path(config.load(recipe, TrainRecipe).data.path))
-    for count in (1, 2):
+
+    def made(count: int) -> Path:
         gather(samples[:count], 300, progress=False)
-    kept = {folder.name: folder for folder in (recipe.parent / "own-cache" / "forgesight").iterdir()}
-    first = min(kept.values(), key=lambda folder: (folder / "pixels.bin").stat().st_size)
-    second = next(folder for folder in kept.values() if folder != first)
-    for folder in (first, second):
-        os.utime(folder, (0, 0))
-    gather(samples[:1], 300, progress=False)  # asked for again
-    gather(samples[:3], 300, progress=False)
-    assert first.exists()
-    assert not second.exists()
+        return max((recipe.parent / "own-cache" / "forgesight").iterdir(), key=lambda folder: folder.stat().st_mtime)
+
+    first, second, third = made(1), made(2), made(3)
+    os.utime(first, (0, 0))
+    os.utime(second, (9, 9))
+    made(4)
+    assert first.exists()  # there is room
+    monkeypatch.setattr(cache, "_KEPT_BYTES", sum(file.stat().st_size for f in (second, third) for file in f.iterdir()))
+    made(1)  # asked for again
+    made(5)
+    assert [folder.exists() for folder in (first, second, third)] == [True, False, True]
 
 
 @pytest.mark.parametrize("method", ["selfblend", "faceswap", "inpaint-diffusion"])

@@ -28,7 +28,8 @@ from forgesight.media import faces, image
 from forgesight.processes import ordered
 from forgesight.types import ForgesightError, Image, MediaError, Points, Sample
 
-_KEPT_S = 30 * 24 * 3600
+_KEPT_BYTES = 16 * 1024**3
+_KEPT_S = 24 * 3600
 _REACH = 1.0  # half of the window's side, in sides of the face
 
 
@@ -176,9 +177,12 @@ def _fakeness(sample: Sample) -> Image | None:
 
 
 def _forget_unused() -> None:
-    """Remove the faces that no training asked for in a month: a large set's take gigabytes."""
-    for folder in records.cache().glob("faces-*"):
-        if time.time() - folder.stat().st_mtime > _KEPT_S:
+    """Of the faces that no training asked for in a day, remove those that are more than 16 GiB, the oldest first."""
+    used = sorted((folder.stat().st_mtime, folder) for folder in records.cache().glob("faces-*"))
+    kept = 0
+    for at, folder in reversed(used):
+        kept += sum(file.stat().st_size for file in folder.iterdir())
+        if kept > _KEPT_BYTES and time.time() - at > _KEPT_S:
             shutil.rmtree(folder, ignore_errors=True)  # another process may be at it
 
 
