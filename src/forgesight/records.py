@@ -37,6 +37,8 @@ def whole(file: Path) -> Iterator[Path]:
     part = file.with_name(f".{file.stem}.{os.getpid()}.part{file.suffix}")
     try:
         yield part
+        with part.open("r+b") as written:
+            os.fsync(written.fileno())  # or a power cut could leave the name without its content
         os.replace(part, file)
     finally:
         part.unlink(missing_ok=True)

@@ -520,5 +520,7 @@ def _gaps(study: Study, answers: Answers) -> str:
                 )
                 rows.append((" ".join(who), why))
             elif who not in read:
-                rows.append((" ".join(who), "no neurons: its verdict is no dense layer over its features"))
+                rows.append(
+                    (" ".join(who), "no neurons: not read yet, or its verdict is no dense layer over its features")
+                )
     return "## Gaps\n\n" + records.table(("detector", "what is missing"), rows) if rows else ""

@@ -309,7 +309,7 @@ def _read_neurons(study: Study, run: Run, cutter: kept.KeptCuts) -> str:
         try:
             read = neurons.read(detector.graph, crops)
         except CardError as error:
-            return f"; {error}"  # no dense layer: the page says so too
+            return f"; {error}"  # no dense layer; the page says what is missing
         file = study.neurons(run, name)
         file.parent.mkdir(parents=True, exist_ok=True)
         with records.whole(file) as part:
@@ -357,12 +357,9 @@ def _draw_heat(study: Study, runs: Sequence[Run], cutter: kept.KeptCuts) -> str:
     file, shown = study.drawings(runs[0]), study.to_show()
     if file.exists() or not shown:
         return "drawn before" if shown else "no pictures: nobody in these sets agreed to be shown"
-    planes: dict[str, NDArray[np.float32]] = {}
-    for run in runs:
-        if run.kind in plan.KINDS:
-            detector = load_run(study.folder(run))
-            _, crops = _crops(study, shown, detector, cutter)
-            planes[run.kind] = grad_cam(detector.card, detector.graph, crops)
+    detectors = {str(run.kind): load_run(study.folder(run)) for run in runs if run.kind in plan.KINDS}
+    _, crops = _crops(study, shown, detectors["original"], cutter)
+    planes = {kind: grad_cam(detector.card, detector.graph, crops) for kind, detector in detectors.items()}
     with records.whole(file) as part:
         np.savez_compressed(part, allow_pickle=False, crops=crops, **planes)
     return "pictures drawn"
