@@ -9,8 +9,8 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence, Sized
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Sized
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from multiprocessing import get_context, parent_process
@@ -64,6 +64,21 @@ def ordered(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def spread(work: Callable[[I, int], R], items: Iterable[I], jobs: int) -> Iterator[R]:
+    """``work(item, threads)`` for each item, ``jobs`` of them at once, results as they come: for trainings.
+
+    ``threads`` is each one's share of the cores. ``work`` must be a module's function, items and results picklable.
+    """
+    threads = max(1, cores() // jobs)
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        try:
+            for finished in as_completed([pool.submit(work, item, threads) for item in items]):
+                yield finished.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _all(work: Callable[[I], R], items: Sequence[I]) -> list[R]:

@@ -44,6 +44,7 @@ RunOption = Annotated[
 StudyOption = Annotated[
     Path | None, typer.Option("--out", "-o", metavar="DIR", help="Runs and tables; out/NAME of the recipe if left out.")
 ]
+JobsOption = Annotated[int, typer.Option("--jobs", "-j", metavar="N", min=1, help="Trainings at once, as processes.")]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the run folder.")]
 PageOption = Annotated[
     Path | None, typer.Option("--page", metavar="FILE", help="Write the results as a page of Markdown.")

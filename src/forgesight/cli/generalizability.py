@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from forgesight.cli.doors import STYLE, PageOption, QuietOption, RecipeArgument, SetOption, StudyOption
+from forgesight.cli.doors import STYLE, JobsOption, PageOption, QuietOption, RecipeArgument, SetOption, StudyOption
 from forgesight.types import ForgesightError
 
 generalizability_app = typer.Typer(**STYLE)
@@ -20,7 +20,7 @@ def run(
     only: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="This detector's chains only; repeatable.")
     ] = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", metavar="N", min=1, help="Chains at once, as processes.")] = 1,
+    jobs: JobsOption = 1,
     ray: Annotated[
         str, typer.Option(metavar="ADDRESS", help='Spread chains over a Ray cluster ("local": a new one here).')
     ] = "",

@@ -10,6 +10,7 @@ import typer
 
 from forgesight.cli.doors import (
     STYLE,
+    JobsOption,
     PageOption,
     QuietOption,
     RecipeArgument,
@@ -88,6 +89,7 @@ def experiments(
     recipe: RecipeArgument,
     out: StudyOption = None,
     page: PageOption = None,
+    jobs: JobsOption = 1,
     overrides: SetOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -98,6 +100,7 @@ def experiments(
         recipe,
         out,
         overrides=overrides or (),
+        jobs=jobs,
         page_file=page,
         progress=not quiet,
         command=["forgesight", *sys.argv[1:]],

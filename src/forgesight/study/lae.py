@@ -6,12 +6,13 @@ stage 2 goes on from it, once for each number of masks and way of choosing them.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 from pydantic import Field
@@ -21,6 +22,7 @@ from forgesight.config import Recipe
 from forgesight.data import manifest as manifests
 from forgesight.evaluation.run import score
 from forgesight.evaluation.table import write_table
+from forgesight.processes import spread
 from forgesight.study import runs, standings
 from forgesight.study.attention import attention_sheet
 from forgesight.study.compare import CompareRecipe, Contestant, compare, plan
@@ -28,6 +30,7 @@ from forgesight.training.lae.recipe import LaeRecipe
 from forgesight.types import Image, RecipeError
 
 TABLE = "experiments.parquet"
+GAINS = "gains.parquet"
 STAGE_ONE = "LAE, no masks"
 
 
@@ -53,6 +56,7 @@ class ExperimentsRecipe(Recipe):
     ablations: dict[str, list[str]] = Field(default_factory=dict)  # tables 4 and 5: other stages 1, of the curve's task
     ablation_seeds: list[int] = Field(default_factory=list)  # the others', if empty: each is a stage 1 of its own
     weights: dict[str, list[str]] = Field(default_factory=dict)  # table 6: other stages 2, with the most masks
+    remedies: dict[str, list[str]] = Field(default_factory=dict)  # the same, but of every task
     baselines: list[Contestant] = Field(default_factory=list)  # table 3's other rows
     baselines_common: list[str] = Field(default_factory=list)
     looked_at: list[str] = Field(
@@ -62,14 +66,23 @@ class ExperimentsRecipe(Recipe):
     discussion: str = ""
 
 
+class Second(NamedTuple):
+    """One stage 2 that every stage 1 of a task is given."""
+
+    label: str
+    kind: str  # see ``Row``
+    masks: int
+    choice: str
+    overrides: tuple[str, ...] = ()
+
+
 class Row(NamedTuple):
     """One model of one task: what it is called, and the folder of each of its seeds."""
 
     task: str
     label: str
-    kind: str  # "table 3", "figure 5", "table 4", "table 6"
+    kind: str  # "table 3", "remedies", "figure 5", "table 4", "table 6"
     masks: int
-    choice: str
     folders: list[Path]  # runs, one for each seed
 
 
@@ -77,20 +90,28 @@ class Lab:
     """Trains and judges, each once; ``say`` is told of what is done."""
 
     def __init__(
-        self, settings: ExperimentsRecipe, recipe: Path, out: Path, *, progress: bool, say: Callable[[str], None]
+        self,
+        settings: ExperimentsRecipe,
+        recipe: Path,
+        out: Path,
+        *,
+        progress: bool,
+        say: Callable[[str], None],
+        threads: int | None = None,
     ) -> None:
         self.settings, self.out, self.progress, self.say = settings, out, progress, say
+        self.threads = [f"trainer.threads={threads}"] if threads else []
         self.stage_one = recipe.parent / settings.stage_one
         self.manifest = Path(settings.manifest)
         self.kept = runs.KeptCuts()
-        self.digests = {task.name: runs.data_digest(self.manifest, [task.seen]) for task in settings.task}
+        self.digest = functools.cache(lambda seen: runs.data_digest(self.manifest, [seen]))
 
     def first(self, task: Task, seed: int, overrides: Sequence[str] = ()) -> Path:
         """Stage 1 of a task with a seed."""
         given = [f"data.path={json.dumps(str(self.manifest))}", f"data.methods={json.dumps([task.seen])}"]
-        every = (*self.settings.common, *overrides, *given, f"seed={seed}", f"name={task.name}")
+        every = (*self.settings.common, *overrides, *self.threads, *given, f"seed={seed}", f"name={task.name}")
         settings = config.load(self.stage_one, LaeRecipe, every)
-        key = runs.key(settings, self.digests[task.name])
+        key = runs.key(settings, self.digest(task.seen))
         folder = self.out / "runs" / f"{task.name}-{seed}-{key[:12]}"
         from forgesight.training.lae.run import train
 
@@ -100,19 +121,19 @@ class Lab:
         self.say(f"{folder.name}: {done}")
         return folder
 
-    def second(self, first: Path, masks: int, choice: str, overrides: Sequence[str] = ()) -> Path:
+    def second(self, first: Path, asked: Second) -> Path:
         """Stage 2 on top of a stage 1."""
-        changed = hashlib.sha256(json.dumps(sorted(overrides)).encode()).hexdigest()
-        suffix = f"-{changed[:8]}" if overrides else ""
-        folder = first.parent / f"{first.name}-{choice}-{masks}{suffix}"
+        changed = hashlib.sha256(json.dumps(sorted(asked.overrides)).encode()).hexdigest()
+        suffix = f"-{changed[:8]}" if asked.overrides else ""
+        folder = first.parent / f"{first.name}-{asked.choice}-{asked.masks}{suffix}"
         from forgesight.training.lae.run import finetune
 
-        every = (*overrides, f"ask.choice={choice}")
+        every = (*asked.overrides, *self.threads, f"ask.choice={asked.choice}")
 
         def anew(resume: bool) -> None:
             if resume:  # stage 2 is minutes, and does not go on from an epoch
                 shutil.rmtree(folder)
-            finetune(first, folder, oracle=masks, overrides=every, progress=self.progress)
+            finetune(first, folder, oracle=asked.masks, overrides=every, progress=self.progress)
 
         self.say(f"{folder.name}: {runs.trained(folder, anew)}")
         return folder
@@ -129,25 +150,42 @@ class Lab:
         settings = self.settings
         for task in settings.task:
             firsts = [self.first(task, seed) for seed in settings.seeds]
-            yield Row(task.name, STAGE_ONE, "table 3", 0, "", firsts)
-            for count in settings.masks:
-                tuned = [self.second(first, count, "active") for first in firsts]
-                yield Row(task.name, f"LAE, {count} masks", "table 3", count, "active", tuned)
-            if task.name == settings.curve_task:
-                yield from self._curve(task, firsts)
+            yield Row(task.name, STAGE_ONE, "table 3", 0, firsts)
+            for asked in self.seconds(task):
+                tuned = [self.second(first, asked) for first in firsts]
+                yield Row(task.name, asked.label, asked.kind, asked.masks, tuned)
+            for label, overrides in self.ablations(task).items():
+                others = [self.first(task, seed, overrides) for seed in settings.ablation_seeds or settings.seeds]
+                yield Row(task.name, label, "table 4", 0, others)
 
-    def _curve(self, task: Task, firsts: Sequence[Path]) -> Iterator[Row]:
+    def seconds(self, task: Task) -> Iterator[Second]:
+        """Every stage 2 of a task."""
         settings = self.settings
         for count in settings.masks:
-            tuned = [self.second(first, count, "random") for first in firsts]
-            yield Row(task.name, f"{count} masks, random", "figure 5", count, "random", tuned)
-        for label, overrides in settings.ablations.items():
-            others = [self.first(task, seed, overrides) for seed in settings.ablation_seeds or settings.seeds]
-            yield Row(task.name, label, "table 4", 0, "", others)
-        for label, overrides in settings.weights.items():
-            most = max(settings.masks)
-            tuned = [self.second(first, most, "active", overrides) for first in firsts]
-            yield Row(task.name, label, "table 6", most, "active", tuned)
+            yield Second(f"LAE, {count} masks", "table 3", count, "active")
+        for label, overrides in settings.remedies.items():
+            yield Second(label, "remedies", max(settings.masks), "active", tuple(overrides))
+        if task.name == settings.curve_task:
+            for count in settings.masks:
+                yield Second(f"{count} masks, random", "figure 5", count, "random")
+            for label, overrides in settings.weights.items():
+                yield Second(label, "table 6", max(settings.masks), "active", tuple(overrides))
+
+    def ablations(self, task: Task) -> dict[str, list[str]]:
+        """Every other stage 1 of a task."""
+        return self.settings.ablations if task.name == self.settings.curve_task else {}
+
+
+class Job(NamedTuple):
+    """What one process does: a stage 1 with all that goes on from it, or a baseline of table 3."""
+
+    recipe: Path
+    overrides: tuple[str, ...]
+    out: Path
+    task: Task
+    seed: int = 0
+    ablation: tuple[str, ...] = ()
+    baseline: str = ""
 
 
 def experiments(
@@ -155,12 +193,13 @@ def experiments(
     out: Path | None = None,
     *,
     overrides: Sequence[str] = (),
+    jobs: int = 1,
     page_file: Path | None = None,
     progress: bool = True,
     command: Sequence[str] = (),
     say: Callable[[str], None] = print,
 ) -> Path:
-    """Run what was not run, and write ``out/experiments.csv`` (and Parquet) and the page.
+    """Run what was not run, ``jobs`` at once, and write ``out/experiments.csv`` (and Parquet) and the page.
 
     Raises:
         RecipeError: the recipe does not fit, or the manifest lacks a method it names.
@@ -168,14 +207,20 @@ def experiments(
     settings = config.load(recipe, ExperimentsRecipe, overrides)
     out = out or Path("out") / settings.name
     _check(settings)
+    if jobs > 1:
+        for lines in spread(_alone, _jobs(settings, recipe, out, overrides), jobs):
+            for line in lines:
+                say(line)
     lab = Lab(settings, recipe, out, progress=progress, say=say)
     tasks = {task.name: task for task in settings.task}
     found: list[pl.DataFrame] = []
     models: list[Row] = []
+    single: list[dict[str, Any]] = []
     for row in lab.rows():
         models.append(row)
         task = tasks[row.task]
         tables = [lab.scores(folder, task) for folder in row.folders]
+        single += [_single(row, number, of, task) for number, of in enumerate(tables) if row.kind != "table 4"]
         numbers = pl.DataFrame(standings.standing(row.label, tables, [task.seen]), standings.SCHEMA)
         found.append(numbers.with_columns(task=pl.lit(row.task), kind=pl.lit(row.kind), masks=pl.lit(row.masks)))
     found += [_baselines(settings, recipe, out, task, progress=progress, say=say) for task in settings.task]
@@ -184,13 +229,73 @@ def experiments(
     )
     out.mkdir(parents=True, exist_ok=True)
     write_table(table, out / TABLE)
+    gains = gained(pl.DataFrame(single))
+    write_table(gains, out / GAINS)
     if page_file is not None:
         from forgesight.study import lae_page
 
         sheets = {task.name: _looks(settings, recipe, out, task, models) for task in settings.task}
         text = lae_page.Text(settings.title, settings.discussion, tuple(command))
-        lae_page.write(page_file, table, settings.task, sheets, text, lab.manifest)
+        lae_page.write(page_file, table, gains, settings.task, sheets, text, lab.manifest)
     return (out / TABLE).with_suffix(".csv")
+
+
+def _single(row: Row, number: int, scores: pl.DataFrame, task: Task) -> dict[str, Any]:
+    """What one run is worth on what was not seen."""
+    rows = standings.standing(row.label, [scores], [task.seen])
+    value = {one["metric"]: one["value"] for one in rows if one["slice"] == standings.UNSEEN}
+    named = {"task": row.task, "first": number, "label": row.label, "masks": row.masks}
+    return {**named, "mass_inside": value.get("mass_inside"), "accuracy": value["accuracy"]}
+
+
+def gained(single: pl.DataFrame) -> pl.DataFrame:
+    """Of every stage 2: how far the mass inside the region and the accuracy rose over its stage 1, unseen method."""
+    before = single.filter(pl.col("masks") == 0).select("task", "first", "mass_inside", "accuracy")
+    after = single.filter(pl.col("masks") > 0).join(before, on=["task", "first"], suffix="_before")
+    return after.with_columns(
+        mass_gained=pl.col("mass_inside") - pl.col("mass_inside_before"),
+        accuracy_gained=pl.col("accuracy") - pl.col("accuracy_before"),
+    ).drop_nulls()
+
+
+def _jobs(settings: ExperimentsRecipe, recipe: Path, out: Path, overrides: Sequence[str]) -> list[Job]:
+    """The longest first, so that no core waits at the end."""
+    plain = Job(recipe, tuple(overrides), out, settings.task[0])
+    found = [plain._replace(task=task, seed=seed) for seed in settings.seeds for task in settings.task]
+    for task in settings.task:
+        if task.name == settings.curve_task:
+            seeds = settings.ablation_seeds or settings.seeds
+            found += [
+                plain._replace(task=task, seed=seed, ablation=tuple(changes))
+                for changes in settings.ablations.values()
+                for seed in seeds
+            ]
+    names = [Path(one.recipe).stem for one in settings.baselines]
+    return found + [plain._replace(task=task, baseline=name) for name in reversed(names) for task in settings.task]
+
+
+def _alone(job: Job, threads: int) -> list[str]:
+    """A job in a process of its own; what fails is tried again, and told of, when the tables are made."""
+    import torch
+
+    torch.set_num_threads(threads)
+    settings = config.load(job.recipe, ExperimentsRecipe, job.overrides)
+    said: list[str] = []
+    lab = Lab(settings, job.recipe, job.out, progress=False, say=said.append, threads=threads)
+    try:
+        if job.baseline:
+            contest = _contest(settings, job.task)
+            contest = contest.model_copy(update={"common": [*contest.common, *lab.threads]})
+            folder = job.out / "baselines" / job.task.name
+            compare(job.recipe, folder, settings=contest, only=[job.baseline], progress=False, say=said.append)
+            return said
+        first = lab.first(job.task, job.seed, job.ablation)
+        seconds = [] if job.ablation else [lab.second(first, asked) for asked in lab.seconds(job.task)]
+        for folder in (first, *seconds):
+            lab.scores(folder, job.task)
+    except runs.FAILURES as error:
+        said.append(f"{job.task.name}: {runs.why(error)}")
+    return said
 
 
 def _baselines(

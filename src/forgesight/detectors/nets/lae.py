@@ -5,7 +5,7 @@ Discriminator and comparator belong to training and are not here; nor is any los
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +41,10 @@ class Lae(Halves):
         self.encoder = nn.Sequential(*layers, nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1), nn.ReLU())
         self.units = nn.Linear(CHANNELS, latent)
         self.decoder = nn.Sequential(*_decoder(latent, size_px))
+        for module in self.modules():  # He's: through the layers without a norm, torch's own lets little of the picture
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                nn.init.zeros_(cast(Tensor, module.bias))
 
     def forward(self, x: Tensor) -> NetOutput:
         """One pass of the encoder."""

@@ -8,10 +8,7 @@ leave the same files. Every file is named by the run's hash: what is there is no
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +24,7 @@ from forgesight.detectors import cards
 from forgesight.evaluation import scores as scoring
 from forgesight.evaluation.run import score
 from forgesight.metrics.localization import ssim
+from forgesight.processes import spread
 from forgesight.study import runs as kept
 from forgesight.study.generalizability import plan
 from forgesight.study.generalizability.plan import Run, StudyRecipe
@@ -256,7 +254,7 @@ def work(
     if ray:
         made = _on_ray(chains, ray)
     elif jobs > 1:
-        made = _in_processes(chains, jobs)
+        made = (done for chain in spread(_alone, chains, jobs) for done in chain)
     else:
         made = (done for chain in chains for done in follow(study, chain, progress))
     failed = []
@@ -390,17 +388,6 @@ def _alone(chain: Chain, threads: int) -> list[Done]:
         return list(follow(Study(chain.recipe, chain.out, chain.overrides, by_record=True), chain, progress=False))
     except kept.FAILURES as error:
         return [Done(f"{chain.subject}-{chain.root}-{chain.seed}", kept.why(error), failed=True)]
-
-
-def _in_processes(chains: Sequence[Chain], jobs: int) -> Iterator[Done]:
-    threads = max(1, len(os.sched_getaffinity(0)) // jobs)
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        try:
-            for finished in as_completed([pool.submit(_alone, chain, threads) for chain in chains]):
-                yield from finished.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 def _on_ray(chains: Sequence[Chain], address: str) -> Iterator[Done]:
