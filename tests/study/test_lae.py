@@ -35,12 +35,15 @@ stage_one = "lae.toml"
 seeds = [1, 2]
 masks = [1, 2]
 curve_task = "one"
+stage_two = ["data.pairs_per_epoch=3"]
 discussion = "It is a toy."
 looked_at = ["meso4"]
 [ablations]
 "latent only" = ["reconstruct.alpha_rec=0"]
 [weights]
 "lambda 0.1" = ["attend.lambda_attention=0.1"]
+[remedies]
+"empty" = ["attend.real_is_empty=true"]
 [[task]]
 name = "one"
 seen = "blur"
@@ -79,12 +82,14 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_table_is_there_and_nothing_is_run_twice(recipe: Path) -> None:
     said: list[str] = []
     page = recipe.parent / "lae.md"
-    table = experiments(recipe, recipe.parent / "out", page_file=page, progress=False, say=said.append)
+    table = experiments(recipe, recipe.parent / "out", jobs=2, page_file=page, progress=False, say=said.append)
+    trained = [line for line in said if line.endswith(": trained")]
+    assert len(trained) == len(set(trained)) == len(list((recipe.parent / "out").rglob("card.json")))
     found = pl.read_csv(table)
     labels = set(found["detector"])
     assert labels == {
         *("LAE, no masks", "LAE, 1 masks", "LAE, 2 masks", "1 masks, random", "2 masks, random"),
-        *("latent only", "lambda 0.1", "meso4"),
+        *("latent only", "lambda 0.1", "empty", "meso4"),
     }
     assert {"mass_inside", "pointing", "accuracy", "auc"} <= set(found["metric"])
     assert found.filter(pl.col("detector") == "LAE, 2 masks")["masks"].unique().to_list() == [2]
@@ -96,6 +101,7 @@ def test_every_table_is_there_and_nothing_is_run_twice(recipe: Path) -> None:
         "## Tables 4 and 5",
         "## Figure 5",
         "## Table 6",
+        "## What else was tried, one",
         "a toy",
     ):
         assert part in text
@@ -105,7 +111,7 @@ def test_every_table_is_there_and_nothing_is_run_twice(recipe: Path) -> None:
     assert "![Where the detectors look](lae-one.jpg)" in text
     chosen = [json.loads(file.read_text()) for file in (recipe.parent / "out" / "runs").rglob("selection.json")]
     assert sorted((one["choice"], one["masks"]) for one in chosen) == sorted(
-        [("active", 1), ("active", 2), ("random", 1), ("random", 2), ("active", 2)] * 2
+        [("active", 1), ("active", 2), ("random", 1), ("random", 2), ("active", 2), ("active", 2)] * 2
     )
     before = {file: file.stat().st_mtime_ns for file in recipe.parent.rglob("weights.safetensors")}
     said.clear()

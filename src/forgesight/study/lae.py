@@ -7,7 +7,6 @@ stage 2 goes on from it, once for each number of masks and way of choosing them.
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -49,6 +48,7 @@ class ExperimentsRecipe(Recipe):
     manifest: str
     stage_one: str  # a recipe of LAE, relative to this file
     common: list[str] = Field(default_factory=list)  # laid over it
+    stage_two: list[str] = Field(default_factory=list)  # laid over every stage 2
     seeds: list[int] = Field(default_factory=lambda: [1, 2, 3], min_length=1)
     task: list[Task] = Field(min_length=1)
     masks: list[int] = Field(default_factory=list)  # table 3: one LAE for each
@@ -123,12 +123,11 @@ class Lab:
 
     def second(self, first: Path, asked: Second) -> Path:
         """Stage 2 on top of a stage 1."""
-        changed = hashlib.sha256(json.dumps(sorted(asked.overrides)).encode()).hexdigest()
-        suffix = f"-{changed[:8]}" if asked.overrides else ""
-        folder = first.parent / f"{first.name}-{asked.choice}-{asked.masks}{suffix}"
+        changed = runs.short(*sorted((*self.settings.stage_two, *asked.overrides)))
+        folder = first.parent / f"{first.name}-{asked.choice}-{asked.masks}-{changed[:8]}"
         from forgesight.training.lae.run import finetune
 
-        every = (*asked.overrides, *self.threads, f"ask.choice={asked.choice}")
+        every = (*self.settings.stage_two, *asked.overrides, *self.threads, f"ask.choice={asked.choice}")
 
         def anew(resume: bool) -> None:
             if resume:  # stage 2 is minutes, and does not go on from an epoch
