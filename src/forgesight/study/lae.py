@@ -57,6 +57,7 @@ class ExperimentsRecipe(Recipe):
     ablation_seeds: list[int] = Field(default_factory=list)  # the others', if empty: each is a stage 1 of its own
     weights: dict[str, list[str]] = Field(default_factory=dict)  # table 6: other stages 2, with the most masks
     remedies: dict[str, list[str]] = Field(default_factory=dict)  # the same, but of every task
+    remedy_seeds: list[int] = Field(default_factory=list)  # these are for all seeds, if empty
     baselines: list[Contestant] = Field(default_factory=list)  # table 3's other rows
     baselines_common: list[str] = Field(default_factory=list)
     looked_at: list[str] = Field(
@@ -83,7 +84,7 @@ class Row(NamedTuple):
     label: str
     kind: str  # "table 3", "remedies", "figure 5", "table 4", "table 6"
     masks: int
-    folders: list[Path]  # runs, one for each seed
+    folders: dict[int, Path]  # seed -> run
 
 
 class Lab:
@@ -148,13 +149,16 @@ class Lab:
         """Every model, trained."""
         settings = self.settings
         for task in settings.task:
-            firsts = [self.first(task, seed) for seed in settings.seeds]
+            firsts = {seed: self.first(task, seed) for seed in settings.seeds}
             yield Row(task.name, STAGE_ONE, "table 3", 0, firsts)
             for asked in self.seconds(task):
-                tuned = [self.second(first, asked) for first in firsts]
+                tuned = {
+                    seed: self.second(first, asked) for seed, first in firsts.items() if self.is_wanted(asked, seed)
+                }
                 yield Row(task.name, asked.label, asked.kind, asked.masks, tuned)
             for label, overrides in self.ablations(task).items():
-                others = [self.first(task, seed, overrides) for seed in settings.ablation_seeds or settings.seeds]
+                seeds = settings.ablation_seeds or settings.seeds
+                others = {seed: self.first(task, seed, overrides) for seed in seeds}
                 yield Row(task.name, label, "table 4", 0, others)
 
     def seconds(self, task: Task) -> Iterator[Second]:
@@ -169,6 +173,10 @@ class Lab:
                 yield Second(f"{count} masks, random", "figure 5", count, "random")
             for label, overrides in settings.weights.items():
                 yield Second(label, "table 6", max(settings.masks), "active", tuple(overrides))
+
+    def is_wanted(self, asked: Second, seed: int) -> bool:
+        """Whether a stage 2 goes on from this seed's stage 1."""
+        return asked.kind != "remedies" or seed in (self.settings.remedy_seeds or self.settings.seeds)
 
     def ablations(self, task: Task) -> dict[str, list[str]]:
         """Every other stage 1 of a task."""
@@ -218,9 +226,10 @@ def experiments(
     for row in lab.rows():
         models.append(row)
         task = tasks[row.task]
-        tables = [lab.scores(folder, task) for folder in row.folders]
-        single += [_single(row, number, of, task) for number, of in enumerate(tables) if row.kind != "table 4"]
-        numbers = pl.DataFrame(standings.standing(row.label, tables, [task.seen]), standings.SCHEMA)
+        tables = {seed: lab.scores(folder, task) for seed, folder in row.folders.items()}
+        if row.kind != "table 4":
+            single += [_single(row, seed, of, task) for seed, of in tables.items()]
+        numbers = pl.DataFrame(standings.standing(row.label, [*tables.values()], [task.seen]), standings.SCHEMA)
         found.append(numbers.with_columns(task=pl.lit(row.task), kind=pl.lit(row.kind), masks=pl.lit(row.masks)))
     found += [_baselines(settings, recipe, out, task, progress=progress, say=say) for task in settings.task]
     table = pl.concat([part for part in found if part.height], how="diagonal").with_columns(
@@ -239,18 +248,18 @@ def experiments(
     return (out / TABLE).with_suffix(".csv")
 
 
-def _single(row: Row, number: int, scores: pl.DataFrame, task: Task) -> dict[str, Any]:
+def _single(row: Row, seed: int, scores: pl.DataFrame, task: Task) -> dict[str, Any]:
     """What one run is worth on what was not seen."""
     rows = standings.standing(row.label, [scores], [task.seen])
     value = {one["metric"]: one["value"] for one in rows if one["slice"] == standings.UNSEEN}
-    named = {"task": row.task, "first": number, "label": row.label, "masks": row.masks}
+    named = {"task": row.task, "seed": seed, "label": row.label, "masks": row.masks}
     return {**named, "mass_inside": value.get("mass_inside"), "accuracy": value["accuracy"]}
 
 
 def gained(single: pl.DataFrame) -> pl.DataFrame:
     """Of every stage 2: how far the mass inside the region and the accuracy rose over its stage 1, unseen method."""
-    before = single.filter(pl.col("masks") == 0).select("task", "first", "mass_inside", "accuracy")
-    after = single.filter(pl.col("masks") > 0).join(before, on=["task", "first"], suffix="_before")
+    before = single.filter(pl.col("masks") == 0).select("task", "seed", "mass_inside", "accuracy")
+    after = single.filter(pl.col("masks") > 0).join(before, on=["task", "seed"], suffix="_before")
     return after.with_columns(
         mass_gained=pl.col("mass_inside") - pl.col("mass_inside_before"),
         accuracy_gained=pl.col("accuracy") - pl.col("accuracy_before"),
@@ -289,7 +298,11 @@ def _alone(job: Job, threads: int) -> list[str]:
             compare(job.recipe, folder, settings=contest, only=[job.baseline], progress=False, say=said.append)
             return said
         first = lab.first(job.task, job.seed, job.ablation)
-        seconds = [] if job.ablation else [lab.second(first, asked) for asked in lab.seconds(job.task)]
+        seconds = (
+            []
+            if job.ablation
+            else [lab.second(first, asked) for asked in lab.seconds(job.task) if lab.is_wanted(asked, job.seed)]
+        )
         for folder in (first, *seconds):
             lab.scores(folder, job.task)
     except runs.FAILURES as error:
@@ -324,7 +337,7 @@ def _contest(settings: ExperimentsRecipe, task: Task) -> CompareRecipe:
 def _looks(settings: ExperimentsRecipe, recipe: Path, out: Path, task: Task, models: Sequence[Row]) -> Image | None:
     """Where LAE looks before and after stage 2, and where the baselines do: held-out fakes, the first seed of each."""
     shown = [row for row in models if row.task == task.name and row.kind == "table 3"]
-    detectors = [(row.label, row.folders[0]) for row in (shown[0], shown[-1])]
+    detectors = [(row.label, next(iter(row.folders.values()))) for row in (shown[0], shown[-1])]
     if settings.looked_at:
         planned = plan(_contest(settings, task), recipe, out / "baselines" / task.name)
         first = {run.detector: run.folder for run in reversed(planned)}

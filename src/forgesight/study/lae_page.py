@@ -111,7 +111,7 @@ def _correlation(gains: pl.DataFrame) -> str:
     mass, accuracy = (gains[name].to_numpy() for name in ("mass_gained", "accuracy_gained"))
     if gains.height < _FEW or not np.ptp(mass) or not np.ptp(accuracy):
         return ""
-    groups = gains.select(pl.struct("task", "first").rank("dense"))["task"].to_numpy() - 1
+    groups = gains.select(pl.struct("task", "seed").rank("dense"))["task"].to_numpy() - 1
     found = _spearman(mass, accuracy)
     rng = np.random.default_rng(0)
     members = [np.flatnonzero(groups == group) for group in range(groups.max() + 1)]

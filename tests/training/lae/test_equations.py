@@ -113,6 +113,8 @@ def test_equations_9_and_11_attention_loss() -> None:
     found = losses.attention(wide, torch.zeros(1, 1, 1, 4))
     assert float(found) == pytest.approx((0 + 1 / 16 + 9 / 16 + 1) / 4)
     assert float(losses.attention(plane[:0], masks[:0])) == 0
+    uneven = torch.tensor([[[[0.7]]]])  # one forged pixel of four
+    assert float(losses.attention(uneven, masks, balanced=True)) == pytest.approx((0.09 + 0.49) / 2)
 
 
 def test_equation_10_concept_model() -> None:

@@ -14,12 +14,21 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def attention(plane: Tensor, masks: Tensor) -> Tensor:
-    """Eq. 9 and 11: squared difference of the raw map (N, 1, h, w), enlarged, and the masks (N, 1, S, S) in 0..1."""
+def attention(plane: Tensor, masks: Tensor, *, balanced: bool = False) -> Tensor:
+    """Eq. 9 and 11: squared difference of the raw map (N, 1, h, w), enlarged, and the masks (N, 1, S, S) in 0..1.
+
+    ``balanced`` is ours: forged pixels, however few, count as much in all as the others.
+    """
     if not len(plane):
         return plane.sum() * 0
+    wanted = masks.float()
     large = F.interpolate(plane.float(), masks.shape[-2:], mode="bilinear", align_corners=False)
-    return (large - masks.float()).square().mean()
+    apart = (large - wanted).square()
+    if not balanced:
+        return apart.mean()
+    forged = wanted.round()
+    parts = [(apart * of).sum() / of.sum().clamp(min=1) for of in (forged, 1 - forged)]
+    return (parts[0] + parts[1]) / 2
 
 
 def concept(weight: Tensor, pooled: Tensor, labels: Tensor) -> Tensor:

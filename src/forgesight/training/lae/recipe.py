@@ -45,6 +45,7 @@ class AttendSection(Recipe):
     epochs: int = Field(4, ge=1)
     batch_masks: int = Field(16, ge=1)  # masked fakes that go with every batch of pairs
     real_is_empty: bool = False  # ours: reals are taught an empty map
+    balanced: bool = False  # ours: a mask's forged pixels count as much as all the others
     reselect: bool = False  # choose again before every epoch, within the same budget; needs an oracle
 
 

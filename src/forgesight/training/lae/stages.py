@@ -142,7 +142,7 @@ class Attending(Stage):
             masks = torch.cat([masks, masks.new_zeros(len(real), *masks.shape[1:])])
         else:
             plane = plane[chosen]
-        regularised = losses.attention(plane, masks)
+        regularised = losses.attention(plane, masks, balanced=self.section.balanced)
         total = self.section.lambda_latent * verdict + self.section.lambda_attention * regularised
         self.log("train_latent", verdict, on_step=False, on_epoch=True, prog_bar=True)
         self.log("train_attention", regularised, on_step=False, on_epoch=True, prog_bar=True)
