@@ -190,13 +190,16 @@ def _fourth(overlaps: pl.DataFrame, universal: pl.DataFrame) -> Finding:
         f"Of each detector's largest top, more neurons are in it on all sets than by chance for {above} of "
         f"{half.height} detectors (median {_median(half['found']):.0f} against {_median(half['chance']):.0f})."
     )
-    gains = universal.filter((pl.col("variant") == "fitted universal") & (pl.col("metric") == "auc gain"))
-    if gains.height:
-        up = gains.filter(pl.col("low") > 0).height
-        down = gains.filter(pl.col("high") < 0).height
+    fitted = universal.filter(pl.col("variant") == "fitted universal")
+    if fitted.height:
+        told = []
+        for metric, said_of in (("auc", "AUC"), ("accuracy", "accuracy")):
+            gains = fitted.filter(pl.col("metric") == f"{metric} gain")
+            up, down = gains.filter(pl.col("low") > 0).height, gains.filter(pl.col("high") < 0).height
+            told.append(f"a higher {said_of} for {up} of {gains.height} and a lower one for {down}")
         evidence += (
-            f" A last layer fitted to universal neurons only has a higher AUC on sets not used to choose them than one "
-            f"fitted to all for {up} of {gains.height} detectors, a lower one for {down} (intervals clear of 0)."
+            " On sets not used to choose them, a last layer fitted to universal neurons only has, beside one fitted to "
+            f"all, {', '.join(told)} (intervals clear of 0)."
         )
     return Finding(said, evidence, above > half.height / 2)
 
@@ -489,7 +492,8 @@ def _universal(universal: pl.DataFrame) -> str:
     who = universal.select("subject", "root", "kind").unique(maintain_order=True).rows(named=True)
     if not who:
         return ""
-    head = ("detector", *(f"AUC: {said}" for said in VARIANTS.values()), "gain of universal", "gain of random")
+    gains = ("gain of universal", "gain of random", "gain of universal in accuracy")
+    head = ("detector", *(f"AUC: {said}" for said in VARIANTS.values()), *gains)
     rows = []
     for one in who:
         cells = [_cell(_at(universal, **one, variant=variant, metric="auc")) for variant in VARIANTS]
@@ -497,6 +501,7 @@ def _universal(universal: pl.DataFrame) -> str:
             _cell(_at(universal, **one, variant=f"fitted {kind}", metric="auc gain"))
             for kind in ("universal", "random")
         ]
+        cells.append(_cell(_at(universal, **one, variant="fitted universal", metric="accuracy gain")))
         rows.append((" ".join(one.values()), *cells))
     text = (
         "What the paper proposes in its section 5. Means over the unseen sets; a neuron is universal for a set if it "
