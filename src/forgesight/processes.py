@@ -1,4 +1,4 @@
-"""Work spread over worker processes, results in order. Workers are spawned, leave Ctrl-C to their parent, end with it.
+"""Work spread over worker processes: small things in order, trainings as they end. Workers are spawned.
 
 Not a scheduler: a scan, which must survive a worker's death, has its own readers.
 """
@@ -86,6 +86,7 @@ def _all(work: Callable[[I], R], items: Sequence[I]) -> list[R]:
 
 
 def _start() -> None:
+    """Leave Ctrl-C to the parent, and end with it."""
     import cv2
 
     cv2.setNumThreads(1)  # the processes already fill the cores

@@ -297,13 +297,11 @@ def _alone(job: Job, threads: int) -> list[str]:
             folder = job.out / "baselines" / job.task.name
             compare(job.recipe, folder, settings=contest, only=[job.baseline], progress=False, say=said.append)
             return said
-        first = lab.first(job.task, job.seed, job.ablation)
-        seconds = (
-            []
-            if job.ablation
-            else [lab.second(first, asked) for asked in lab.seconds(job.task) if lab.is_wanted(asked, job.seed)]
-        )
-        for folder in (first, *seconds):
+        folders = [lab.first(job.task, job.seed, job.ablation)]
+        if not job.ablation:
+            wanted = [asked for asked in lab.seconds(job.task) if lab.is_wanted(asked, job.seed)]
+            folders += [lab.second(folders[0], asked) for asked in wanted]
+        for folder in folders:
             lab.scores(folder, job.task)
     except runs.FAILURES as error:
         said.append(f"{job.task.name}: {runs.why(error)}")
