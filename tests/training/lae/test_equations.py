@@ -91,7 +91,7 @@ def test_equations_7_and_8_attention() -> None:
     planes = torch.zeros(1, 512, 1, 2)
     planes[0, 0, 0], planes[0, 1, 0] = torch.tensor([1.0, 4.0]), torch.tensor([1.0, 0.0])
     encoded = Encoded(planes, planes.mean((2, 3)), torch.tensor([[9.0, 9.0, -3.0, 5.0]]))
-    assert net.attention(encoded).flatten().tolist() == [3 * 2 * 1 + 5 * -1 * 1, 3 * 2 * 4]
+    assert net.attention(encoded).flatten().tolist() == [(3 * 2 * 1 + 5 * -1 * 1) / 2, 3 * 2 * 4 / 2]
 
 
 def test_a_map_is_shown_between_0_and_1_and_keeps_its_gradient() -> None:

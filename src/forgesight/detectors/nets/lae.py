@@ -66,9 +66,13 @@ class Lae(Halves):
         return picture
 
     def attention(self, encoded: Encoded) -> Tensor:
-        """How much each place speaks for fake, (N, 1, h, w), raw (eq. 8). The units' bias has no place and no part."""
+        """How much each place speaks for fake, (N, 1, h, w), raw: eq. 8 as a mean over the half's units, as eq. 3 is.
+
+        As a sum, a fake's map would have a mean of up to d/2, and the masks it is held against one of less than 1. The
+        units' bias has no place and no part.
+        """
         half = encoded.latent.shape[1] // 2
-        weight = encoded.latent[:, half:].abs() @ self.units.weight[half:]  # (N, 512)
+        weight = encoded.latent[:, half:].abs() @ self.units.weight[half:] / half  # (N, 512)
         return (encoded.planes * weight[..., None, None]).sum(1, keepdim=True)
 
     def prepared(self, x: Tensor) -> Tensor:
