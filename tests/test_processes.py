@@ -10,20 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from forgesight.processes import ordered
+from forgesight.processes import cores, ordered, spread
 from forgesight.types import ForgesightError
 
 ROOT = Path(__file__).parents[1]
 
 ORPHANED = """
-import os
-from forgesight.processes import ordered
+import os, sys
+from forgesight.processes import ordered, spread
 
-def number(_):
+def number(*_):
     return os.getpid()
 
 if __name__ == "__main__":
-    print(next(ordered(number, [0] * 9, 1, chunk=1)), flush=True)
+    made = ordered(number, [0] * 9, 1, chunk=1) if sys.argv[1] == "ordered" else spread(number, [0] * 9, 1)
+    print(next(made), flush=True)
     os.kill(os.getpid(), 9)
 """
 
@@ -32,7 +33,11 @@ def square(number: int) -> int:
     return number * number
 
 
-def die(number: int) -> int:
+def with_threads(number: int, threads: int) -> tuple[int, int]:
+    return number, threads
+
+
+def die(number: int, threads: int = 1) -> int:
     os._exit(9)  # as the kernel does to a process that takes too much memory
 
 
@@ -44,12 +49,20 @@ def test_results_come_in_order(workers: int) -> None:
 def test_a_worker_that_dies_is_said() -> None:
     with pytest.raises(ForgesightError, match=r"a worker process died.*start again with fewer"):
         list(ordered(die, [1], 1))
+    with pytest.raises(ForgesightError, match=r"a worker process died.*start again with fewer"):
+        list(spread(die, [1], 1))
 
 
-def test_no_worker_outlives_a_killed_parent(tmp_path: Path) -> None:
+def test_trainings_are_spread_with_a_share_of_the_cores() -> None:
+    made = sorted(spread(with_threads, [3, 1, 2], 2))
+    assert made == [(n, max(1, cores() // 2)) for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("way", ["ordered", "spread"])
+def test_no_worker_outlives_a_killed_parent(tmp_path: Path, way: str) -> None:
     (tmp_path / "parent.py").write_text(ORPHANED)
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    command = [sys.executable, str(tmp_path / "parent.py")]
+    command = [sys.executable, str(tmp_path / "parent.py"), way]
     # The worker holds the pipe as well: while it lives, this waits, and in the end fails for it.
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=False, timeout=30)
     assert done.returncode == -9

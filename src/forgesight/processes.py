@@ -1,4 +1,4 @@
-"""Work spread over worker processes: small things in order, trainings as they end. Workers are spawned.
+"""Work spread over worker processes: small things in order, trainings as they come. Workers end with their parent.
 
 Not a scheduler: a scan, which must survive a worker's death, has its own readers.
 """
@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import islice
 from multiprocessing import get_context, parent_process
 from typing import TypeVar
@@ -46,8 +47,7 @@ def ordered(
         yield from map(work, items)
         return
     waiting: deque[Future[list[R]]] = deque()
-    # Spawned, not forked: a fork of a process that runs a network copies locks that nobody will open.
-    with ProcessPoolExecutor(workers, get_context("spawn"), _start) as pool:
+    with _pool(workers, _start) as pool:
         try:
             source = iter(items)
             while batch := list(islice(source, chunk)):
@@ -56,11 +56,6 @@ def ordered(
                     yield from waiting.popleft().result()
             while waiting:
                 yield from waiting.popleft().result()
-        except BrokenProcessPool as error:
-            raise ForgesightError(
-                "a worker process died, perhaps for want of memory; what was finished is kept: start again with fewer "
-                "workers (a script of yours that calls this needs `if __name__ == '__main__':`)"
-            ) from error
         finally:
             for future in waiting:
                 future.cancel()
@@ -70,15 +65,32 @@ def spread(work: Callable[[I, int], R], items: Iterable[I], jobs: int) -> Iterat
     """``work(item, threads)`` for each item, ``jobs`` of them at once, results as they come: for trainings.
 
     ``threads`` is each one's share of the cores. ``work`` must be a module's function, items and results picklable.
+
+    Raises:
+        ForgesightError: a worker process died, as when memory runs out.
     """
     threads = max(1, cores() // jobs)
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+    with _pool(jobs, _end_with_parent) as pool:
+        waiting = [pool.submit(work, item, threads) for item in items]
         try:
-            for finished in as_completed([pool.submit(work, item, threads) for item in items]):
+            for finished in as_completed(waiting):
                 yield finished.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+@contextmanager
+def _pool(workers: int, start: Callable[[], None]) -> Iterator[ProcessPoolExecutor]:
+    """Spawned, not forked: a fork of a process that runs a network copies locks that nobody will open."""
+    with ProcessPoolExecutor(workers, get_context("spawn"), start) as pool:
+        try:
+            yield pool
+        except BrokenProcessPool as error:
+            raise ForgesightError(
+                "a worker process died, perhaps for want of memory; what was finished is kept: start again with fewer "
+                "workers (a script of yours that calls this needs `if __name__ == '__main__':`)"
+            ) from error
 
 
 def _all(work: Callable[[I], R], items: Sequence[I]) -> list[R]:
@@ -86,11 +98,14 @@ def _all(work: Callable[[I], R], items: Sequence[I]) -> list[R]:
 
 
 def _start() -> None:
-    """Leave Ctrl-C to the parent, and end with it."""
     import cv2
 
     cv2.setNumThreads(1)  # the processes already fill the cores
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then stops the workers
+    _end_with_parent()
+
+
+def _end_with_parent() -> None:
     threading.Thread(target=_leave_with_parent, daemon=True).start()
 
 

@@ -94,6 +94,10 @@ def test_every_table_is_there_and_nothing_is_run_twice(recipe: Path) -> None:
     assert {"mass_inside", "pointing", "accuracy", "auc"} <= set(found["metric"])
     assert found.filter(pl.col("detector") == "LAE, 2 masks")["masks"].unique().to_list() == [2]
     assert found["seeds"].unique().to_list() == [2]
+    gains = pl.read_csv(table.with_name("gains.csv")).filter(label="LAE, 2 masks")
+    unseen = found.filter(detector="LAE, 2 masks", slice="unseen")
+    for metric in ("accuracy", "mass_inside"):  # one for each seed, whose mean is the table's
+        assert gains[metric].mean() == pytest.approx(unseen.filter(metric=metric)["value"].item())
     text = page.read_text()
     for part in (
         "## Table 3, one",
@@ -127,6 +131,7 @@ def test_every_table_is_there_and_nothing_is_run_twice(recipe: Path) -> None:
         (('unseen = "white"', 'unseen = "whit"'), "no fake of the method 'whit'"),
         (('curve_task = "one"', 'curve_task = "two"'), "no task 'two'"),
         (('curve_task = "one"', 'curve_task = ""'), "name one"),
+        (("masks = [1, 2]", "masks = []"), "give masks"),
         (('looked_at = ["meso4"]', 'looked_at = ["meso5"]'), "no baseline's recipe is called 'meso5'"),
     ],
 )

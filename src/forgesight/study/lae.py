@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import polars as pl
 from pydantic import Field
 
@@ -21,6 +22,7 @@ from forgesight.config import Recipe
 from forgesight.data import manifest as manifests
 from forgesight.evaluation.run import score
 from forgesight.evaluation.table import write_table
+from forgesight.metrics.detection import balanced_accuracy_weighted
 from forgesight.processes import spread
 from forgesight.study import runs, standings
 from forgesight.study.attention import attention_sheet
@@ -68,12 +70,13 @@ class ExperimentsRecipe(Recipe):
 
 
 class Second(NamedTuple):
-    """One stage 2 that every stage 1 of a task is given."""
+    """One stage 2 of a task."""
 
     label: str
     kind: str  # see ``Row``
     masks: int
     choice: str
+    seeds: Sequence[int]  # of the stages 1 that it goes on from
     overrides: tuple[str, ...] = ()
 
 
@@ -152,35 +155,34 @@ class Lab:
             firsts = {seed: self.first(task, seed) for seed in settings.seeds}
             yield Row(task.name, STAGE_ONE, "table 3", 0, firsts)
             for asked in self.seconds(task):
-                tuned = {
-                    seed: self.second(first, asked) for seed, first in firsts.items() if self.is_wanted(asked, seed)
-                }
+                tuned = {seed: self.second(firsts[seed], asked) for seed in asked.seeds}
                 yield Row(task.name, asked.label, asked.kind, asked.masks, tuned)
             for label, overrides in self.ablations(task).items():
-                seeds = settings.ablation_seeds or settings.seeds
-                others = {seed: self.first(task, seed, overrides) for seed in seeds}
+                others = {seed: self.first(task, seed, overrides) for seed in self.ablation_seeds}
                 yield Row(task.name, label, "table 4", 0, others)
 
     def seconds(self, task: Task) -> Iterator[Second]:
         """Every stage 2 of a task."""
         settings = self.settings
+        most, seeds = max(settings.masks, default=0), settings.seeds
         for count in settings.masks:
-            yield Second(f"LAE, {count} masks", "table 3", count, "active")
+            yield Second(f"LAE, {count} masks", "table 3", count, "active", seeds)
         for label, overrides in settings.remedies.items():
-            yield Second(label, "remedies", max(settings.masks), "active", tuple(overrides))
+            yield Second(label, "remedies", most, "active", settings.remedy_seeds or seeds, tuple(overrides))
         if task.name == settings.curve_task:
             for count in settings.masks:
-                yield Second(f"{count} masks, random", "figure 5", count, "random")
+                yield Second(f"{count} masks, random", "figure 5", count, "random", seeds)
             for label, overrides in settings.weights.items():
-                yield Second(label, "table 6", max(settings.masks), "active", tuple(overrides))
-
-    def is_wanted(self, asked: Second, seed: int) -> bool:
-        """Whether a stage 2 goes on from this seed's stage 1."""
-        return asked.kind != "remedies" or seed in (self.settings.remedy_seeds or self.settings.seeds)
+                yield Second(label, "table 6", most, "active", seeds, tuple(overrides))
 
     def ablations(self, task: Task) -> dict[str, list[str]]:
-        """Every other stage 1 of a task."""
+        """Every other stage 1 of a task, each with ``ablation_seeds``."""
         return self.settings.ablations if task.name == self.settings.curve_task else {}
+
+    @property
+    def ablation_seeds(self) -> list[int]:
+        """See ``ExperimentsRecipe``."""
+        return self.settings.ablation_seeds or self.settings.seeds
 
 
 class Job(NamedTuple):
@@ -214,11 +216,11 @@ def experiments(
     settings = config.load(recipe, ExperimentsRecipe, overrides)
     out = out or Path("out") / settings.name
     _check(settings)
+    lab = Lab(settings, recipe, out, progress=progress, say=say)
     if jobs > 1:
-        for lines in spread(_alone, _jobs(settings, recipe, out, overrides), jobs):
+        for lines in spread(_alone, _jobs(lab, recipe, overrides), jobs):
             for line in lines:
                 say(line)
-    lab = Lab(settings, recipe, out, progress=progress, say=say)
     tasks = {task.name: task for task in settings.task}
     found: list[pl.DataFrame] = []
     models: list[Row] = []
@@ -250,10 +252,11 @@ def experiments(
 
 def _single(row: Row, seed: int, scores: pl.DataFrame, task: Task) -> dict[str, Any]:
     """What one run is worth on what was not seen."""
-    rows = standings.standing(row.label, [scores], [task.seen])
-    value = {one["metric"]: one["value"] for one in rows if one["slice"] == standings.UNSEEN}
+    own = scores.filter(pl.col("score").is_not_null()).filter(standings.against(scores, [task.unseen]))
+    values, labels = (own[name].to_numpy().astype(np.float64) for name in ("score", "label"))
+    accuracy = balanced_accuracy_weighted(0.5)(values, labels, np.ones((1, own.height)))[0]
     named = {"task": row.task, "seed": seed, "label": row.label, "masks": row.masks}
-    return {**named, "mass_inside": value.get("mass_inside"), "accuracy": value["accuracy"]}
+    return {**named, "mass_inside": own.filter(label=1)["mass_inside"].mean(), "accuracy": float(accuracy)}
 
 
 def gained(single: pl.DataFrame) -> pl.DataFrame:
@@ -266,18 +269,14 @@ def gained(single: pl.DataFrame) -> pl.DataFrame:
     ).drop_nulls()
 
 
-def _jobs(settings: ExperimentsRecipe, recipe: Path, out: Path, overrides: Sequence[str]) -> list[Job]:
+def _jobs(lab: Lab, recipe: Path, overrides: Sequence[str]) -> list[Job]:
     """The longest first, so that no core waits at the end."""
-    plain = Job(recipe, tuple(overrides), out, settings.task[0])
+    settings = lab.settings
+    plain = Job(recipe, tuple(overrides), lab.out, settings.task[0])
     found = [plain._replace(task=task, seed=seed) for seed in settings.seeds for task in settings.task]
     for task in settings.task:
-        if task.name == settings.curve_task:
-            seeds = settings.ablation_seeds or settings.seeds
-            found += [
-                plain._replace(task=task, seed=seed, ablation=tuple(changes))
-                for changes in settings.ablations.values()
-                for seed in seeds
-            ]
+        for changes in lab.ablations(task).values():
+            found += [plain._replace(task=task, seed=seed, ablation=tuple(changes)) for seed in lab.ablation_seeds]
     names = [Path(one.recipe).stem for one in settings.baselines]
     return found + [plain._replace(task=task, baseline=name) for name in reversed(names) for task in settings.task]
 
@@ -299,8 +298,7 @@ def _alone(job: Job, threads: int) -> list[str]:
             return said
         folders = [lab.first(job.task, job.seed, job.ablation)]
         if not job.ablation:
-            wanted = [asked for asked in lab.seconds(job.task) if lab.is_wanted(asked, job.seed)]
-            folders += [lab.second(folders[0], asked) for asked in wanted]
+            folders += [lab.second(folders[0], asked) for asked in lab.seconds(job.task) if job.seed in asked.seeds]
         for folder in folders:
             lab.scores(folder, job.task)
     except runs.FAILURES as error:
@@ -356,5 +354,7 @@ def _check(settings: ExperimentsRecipe) -> None:
             raise RecipeError(f"looked_at: no baseline's recipe is called {name!r}")
     if settings.curve_task and settings.curve_task not in names:
         raise RecipeError(f"curve_task: no task {settings.curve_task!r}; there are {', '.join(names)}")
+    if (settings.remedies or settings.weights) and not settings.masks:
+        raise RecipeError("remedies and weights are stages 2 with the most masks: give masks")
     if (settings.ablations or settings.weights) and not settings.curve_task:
         raise RecipeError("ablations and weights are of the curve_task: name one")

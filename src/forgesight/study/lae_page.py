@@ -111,10 +111,9 @@ def _correlation(gains: pl.DataFrame) -> str:
     mass, accuracy = (gains[name].to_numpy() for name in ("mass_gained", "accuracy_gained"))
     if gains.height < _FEW or not np.ptp(mass) or not np.ptp(accuracy):
         return ""
-    groups = gains.select(pl.struct("task", "seed").rank("dense"))["task"].to_numpy() - 1
     found = _spearman(mass, accuracy)
     rng = np.random.default_rng(0)
-    members = [np.flatnonzero(groups == group) for group in range(groups.max() + 1)]
+    members = gains.with_row_index().group_by("task", "seed", maintain_order=True).agg("index")["index"].to_list()
     drawn = [np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))]) for _ in range(DRAWS)]
     low, high = np.nanpercentile([_spearman(mass[places], accuracy[places]) for places in drawn], (2.5, 97.5))
     means = gains.group_by("task", "label", maintain_order=True).agg(
