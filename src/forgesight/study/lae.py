@@ -59,7 +59,7 @@ class ExperimentsRecipe(Recipe):
     ablation_seeds: list[int] = Field(default_factory=list)  # the others', if empty: each is a stage 1 of its own
     weights: dict[str, list[str]] = Field(default_factory=dict)  # table 6: other stages 2, with the most masks
     remedies: dict[str, list[str]] = Field(default_factory=dict)  # the same, but of every task
-    remedy_seeds: list[int] = Field(default_factory=list)  # these are for all seeds, if empty
+    remedy_seeds: list[int] = Field(default_factory=list)  # of these and of ``weights``; all seeds, if empty
     baselines: list[Contestant] = Field(default_factory=list)  # table 3's other rows
     baselines_common: list[str] = Field(default_factory=list)
     looked_at: list[str] = Field(
@@ -173,7 +173,7 @@ class Lab:
             for count in settings.masks:
                 yield Second(f"{count} masks, random", "figure 5", count, "random", seeds)
             for label, overrides in settings.weights.items():
-                yield Second(label, "table 6", most, "active", seeds, tuple(overrides))
+                yield Second(label, "table 6", most, "active", settings.remedy_seeds or seeds, tuple(overrides))
 
     def ablations(self, task: Task) -> dict[str, list[str]]:
         """Every other stage 1 of a task, each with ``ablation_seeds``."""

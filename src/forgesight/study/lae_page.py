@@ -154,10 +154,10 @@ def _others(table: pl.DataFrame, kind: str, title: str) -> str:
         numbers = own.filter(pl.col("detector") == label)
         cells = [number(row(numbers, label, part, "accuracy"), spread=True) for part in (SEEN, UNSEEN)]
         cells += [number(row(numbers, label, part, "mass_inside")) for part in (SEEN, UNSEEN)]
-        rows.append((label, *cells))
+        rows.append((label, str(numbers["seeds"][0]), *cells))
     if not rows:
         return ""
-    head = ("model", "accuracy seen", "accuracy unseen", "mass inside, seen", "mass inside, unseen")
+    head = ("model", "seeds", "accuracy seen", "accuracy unseen", "mass inside, seen", "mass inside, unseen")
     return f"## {title}\n\n{records.table(head, rows)}"
 
 

@@ -132,6 +132,24 @@ def test_the_manifest_may_answer_and_every_mask_is_counted(stage_one: Path, tmp_
     assert len(set(said["faces"])) == 3
 
 
+def test_the_training_faces_are_looked_at_once(
+    stage_one: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (stage_one / lae.CONCEPTS).write_bytes(b"half a file")
+    first = paint.read(lae.select(stage_one, 2, tmp_path / "first", oracle=True, progress=False))
+
+    def looked(*_: object) -> None:
+        raise AssertionError("looked again")
+
+    monkeypatch.setattr(active, "concepts", looked)
+    again = paint.read(lae.select(stage_one, 2, tmp_path / "again", oracle=True, progress=False))
+    assert first[0] == again[0]
+    with np.load(stage_one / lae.CONCEPTS) as kept:
+        np.savez(stage_one / lae.CONCEPTS, decides="other weights", pooled=kept["pooled"])
+    with pytest.raises(AssertionError, match="looked again"):
+        lae.select(stage_one, 2, tmp_path / "other", oracle=True, progress=False)
+
+
 def test_an_oracle_paints_what_the_manifest_says(stage_one: Path, tmp_path: Path) -> None:
     folder = lae.select(stage_one, 2, tmp_path / "paint", oracle=True, choice="random", progress=False)
     rows, masks, facts = paint.read(folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -28,19 +27,18 @@ class Choice(NamedTuple):
     accuracy: float  # of the linear model on what it was fitted on
 
 
-def choose(graph: Graph, pairs: Pairs, count: int, section: AskSection, seed: int) -> Choice:
+def choose(pooled: NDArray[np.float32], pairs: Pairs, count: int, section: AskSection, seed: int) -> Choice:
     """The ``count`` fakes of the training set that the encoder's forgery channels answer to the most.
+
+    ``pooled`` is ``concepts`` of the same pairs.
 
     Raises:
         ForgesightError: there are fewer fakes.
     """
     if count > len(pairs.own):
         raise ForgesightError(f"{count} masks are asked for, but the training set has {len(pairs.own)} fakes")
-    everyone = [*pairs.real.tolist(), *pairs.own.tolist()]
-    pooled = concepts(graph, pairs, everyone)
-    labels = pairs.labels[everyone]
-    channels, accuracy = ranked(pooled, labels, section, seed)
-    activation = pooled[labels == 1][:, channels].mean(1)
+    channels, accuracy = ranked(pooled, pairs.labels[asked_about(pairs)], section, seed)
+    activation = pooled[-len(pairs.own) :, channels].mean(1)
     if section.choice == "random":
         order = np.random.default_rng((seed, 21)).permutation(len(pairs.own))[:count]
     else:
@@ -50,17 +48,24 @@ def choose(graph: Graph, pairs: Pairs, count: int, section: AskSection, seed: in
     )
 
 
+def asked_about(pairs: Pairs) -> NDArray[np.int64]:
+    """The faces that the linear model is fitted to: every fake, last, and before them at most as many reals."""
+    spread = np.linspace(0, len(pairs.real) - 1, min(len(pairs.real), len(pairs.own)))
+    return np.concatenate([pairs.real[spread.round().astype(np.int64)], pairs.own])
+
+
 @torch.inference_mode()
-def concepts(graph: Graph, pairs: Pairs, faces: Sequence[int]) -> NDArray[np.float32]:
-    """The pooled channels (K, 512) of some faces, without augmentation."""
+def concepts(graph: Graph, pairs: Pairs) -> NDArray[np.float32]:
+    """The pooled channels (K, 512) of ``asked_about``'s faces, without augmentation."""
     net = graph.net
     if not isinstance(net, Lae):
         raise TypeError(f"concepts are channels of LAE, not of {type(net).__name__}")
     graph.eval()
     device = next(net.parameters()).device
     found = []
+    faces = asked_about(pairs)
     for start in range(0, len(faces), _BATCH):
-        crops = np.stack([pairs.square(index)[0] for index in faces[start : start + _BATCH]])
+        crops = np.stack([pairs.square(int(index))[0] for index in faces[start : start + _BATCH]])
         batch = torch.from_numpy(crops).permute(0, 3, 1, 2).to(device)
         found.append(net.look(graph.normalised(batch)).pooled.float().cpu().numpy())
     return np.concatenate(found)

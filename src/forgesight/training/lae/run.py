@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,11 +31,13 @@ from forgesight.training.lae.stages import Attending, Reconstructing
 from forgesight.types import Card, ForgesightError, Image, RecipeError, Sample
 
 SELECTION = "selection.json"
+CONCEPTS = "concepts.npz"
 
 
 class Opened(NamedTuple):
     """A run with its data."""
 
+    folder: Path
     recipe: LaeRecipe
     card: Card
     graph: Graph
@@ -98,7 +103,7 @@ def select(
     section = opened.recipe.ask
     if choice is not None:
         section = section.model_copy(update={"choice": choice})
-    chosen = active.choose(opened.graph, opened.train_set, masks, section, opened.recipe.seed)
+    chosen = active.choose(_concepts(opened), opened.train_set, masks, section, opened.recipe.seed)
     crops, known = _squares(opened, chosen.faces, oracle=oracle)
     rows = [
         {"face": face, "path": str(_sample(opened, face).path), "activation": round(activation, 6)}
@@ -141,7 +146,7 @@ def finetune(
     settings = opened.recipe
     if oracle is not None:
         first = -(-oracle // settings.attend.epochs) if settings.attend.reselect else oracle
-        asked, chosen = _answered(opened, first, Asked([], [], []))
+        asked, chosen = _answered(opened, first, Asked([], [], []), _concepts(opened))
         facts: dict[str, Any] = {"choice": settings.ask.choice, "answered_by": "oracle", "channels": chosen.channels}
     else:
         asked, facts = _painted(opened, folder, masks or Path())
@@ -197,7 +202,8 @@ class AskAgain(lightning.Callback):
         share = -(-self.budget // self.opened.recipe.attend.epochs)
         count = min(share, self.budget - len(self.masked.asked.faces))
         if trainer.current_epoch and count > 0:
-            self.masked.asked, _ = _answered(self.opened, count, self.masked.asked)
+            pooled = active.concepts(self.opened.graph, self.opened.train_set)
+            self.masked.asked, _ = _answered(self.opened, count, self.masked.asked, pooled)
             pl_module.train()
 
 
@@ -230,7 +236,7 @@ def _open(folder: Path, overrides: Sequence[str] = (), *, progress: bool) -> Ope
     settings = config.load(None, LaeRecipe, overrides, defaults=told)
     _still(settings)
     train_set, validation_set, samples = run.data(settings, card.crop, progress=progress)
-    return Opened(settings, card, load_weights(card, path), train_set, validation_set, samples)
+    return Opened(folder, settings, card, load_weights(card, path), train_set, validation_set, samples)
 
 
 def _still(settings: LaeRecipe) -> None:
@@ -258,10 +264,28 @@ def _squares(
     return crops, masks if oracle else None
 
 
-def _answered(opened: Opened, count: int, before: Asked) -> tuple[Asked, active.Choice]:
+def _concepts(opened: Opened) -> NDArray[np.float32]:
+    """What a finished run's encoder makes of its training faces; kept in its folder, since one run is asked often."""
+    faces = active.asked_about(opened.train_set)
+    told = [str(opened.card.weights), *(str(_sample(opened, int(face)).path) for face in faces)]
+    decides = hashlib.sha256("\n".join(told).encode()).hexdigest()
+    path = opened.folder / CONCEPTS
+    try:
+        with np.load(path) as kept:
+            if str(kept["decides"]) == decides:
+                return np.asarray(kept["pooled"])
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        pass  # there are none yet, or none that can be read: they are made anew
+    pooled = active.concepts(opened.graph, opened.train_set)
+    with contextlib.suppress(OSError), records.whole(path) as part, part.open("wb") as file:
+        np.savez(file, decides=decides, pooled=pooled)  # somebody else's run may not be written to
+    return pooled
+
+
+def _answered(opened: Opened, count: int, before: Asked, pooled: NDArray[np.float32]) -> tuple[Asked, active.Choice]:
     """What an oracle has answered before, and ``count`` more of the fakes that were not asked about."""
     total = count + len(before.faces)
-    chosen = active.choose(opened.graph, opened.train_set, total, opened.recipe.ask, opened.recipe.seed)
+    chosen = active.choose(pooled, opened.train_set, total, opened.recipe.ask, opened.recipe.seed)
     new = [face for face in chosen.faces if face not in before.faces][:count]
     crops, masks = _squares(opened, new, oracle=True)
     return Asked([*before.faces, *new], [*before.crops, *crops], [*before.masks, *(masks or [])]), chosen

@@ -58,8 +58,9 @@ class Reconstructing(Stage):
 
     def on_fit_start(self) -> None:
         """Take the comparator to where the net is."""
-        if self.held[0] is not None:
-            self.held[0].to(self.device)
+        for critic in (self.discriminator, *self.held):
+            if critic is not None:
+                critic.to(self.device).to(memory_format=torch.channels_last)
 
     def training_step(self, batch: Batch, batch_index: int) -> None:
         """One step of the discriminator, then one of the autoencoder."""
@@ -75,9 +76,12 @@ class Reconstructing(Stage):
         verdict = shared.activation(self.net.activity(latent), labels)
         restored = self._restored(made, clean)
         if self.discriminator is not None:
+            self.discriminator.requires_grad_(False)  # it learns nothing from this step
             restored = restored + self.section.beta_adversarial * shared.fooled(self.discriminator(made))
         total = self.section.alpha_rec * restored + self.section.alpha_latent * verdict
         self._step(optimizers[0] if isinstance(optimizers, list) else optimizers, total)
+        if self.discriminator is not None:
+            self.discriminator.requires_grad_(True)
         self.log("train_latent", verdict.detach(), on_step=False, on_epoch=True, prog_bar=True)
         self.log("train_loss", total.detach(), on_step=False, on_epoch=True)
 
