@@ -10,7 +10,7 @@ WORKERS ?= 2
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format-check format lint types layers bench bench-search bench-study bench-zoo light train ship results testbed zoo clean
+.PHONY: help demo test check format-check format lint types layers bench bench-maps bench-search bench-study bench-zoo light train ship results testbed zoo clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -42,6 +42,9 @@ layers: $(VENV)/.dev-installed ## the layer table of ARCHITECTURE.md
 bench: $(VENV)/.dev-installed ## a folder scan, and preparing a 1080p clip, against what this machine allows
 	$(BIN)/python benchmarks/scan_throughput.py $(ARGS)
 	$(BIN)/python benchmarks/prepare_throughput.py
+
+bench-maps: $(VENV)/.dev-installed ## FakeLocator's map against the default architecture's, per photograph (seconds)
+	$(BIN)/python benchmarks/map_time.py $(ARGS)
 
 bench-search: $(VENV)/.dev-installed ## a step of ADD's search, softmax against Gumbel (a minute)
 	$(BIN)/python benchmarks/search_step.py $(ARGS)

@@ -64,6 +64,11 @@ class Sample:
     landmarks: Points | None = None  # (68, 2) px
     attributes: tuple[str, ...] = ()  # what else is known of the person or the picture, as "smiling"
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The names by which a fake may be asked for: its method, and ``method/attribute`` for each attribute."""
+        return (self.method, *(f"{self.method}/{attribute}" for attribute in self.attributes))
+
 
 @dataclass(frozen=True, slots=True)
 class CropProfile:

@@ -103,6 +103,9 @@ def test_maps_are_judged_by_the_seven_numbers(table: Path, tmp_path: Path) -> No
         assert drawn is not None
         assert view.truth is not None
         assert {name: row[name] for name in robustness.MAPS} == localization.fakeness(drawn[0], view.truth)
+        assert view.part is not None
+        assert 0 < view.part.mean() < 1
+        assert {name: row[name] for name in robustness.INSIDE} == localization.inside(drawn[0], view.truth, view.part)
     reals = found.filter((pl.col("label") == 0) & (pl.col("status") == "ok"))
     assert reals["coss"].null_count() == reals.height
     assert reals["area"].null_count() == 0

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image as Pillow
 
 from forgesight.data import manifest
+from forgesight.forge import attribute
 from forgesight.forge.build import build
 from forgesight.forge.lab import METHODS
 from forgesight.media import image
@@ -58,6 +59,13 @@ def test_a_test_bed_of_every_method(recipe: Path, tmp_path: Path) -> None:
     out, page = tmp_path / "out", tmp_path / "docs" / "page.md"
     samples = manifest.read(build(recipe, out, page_file=page, workers=0, progress=False), check_files=True)
     assert Counter(s.method for s in samples if s.label) == dict.fromkeys(METHODS, 3)
+    told = [json.loads(line) for line in (out / "forgeries.jsonl").read_text().splitlines()]
+    parts = {(made["method"], row["name"]): made["description"].get("part") for row in told for made in row["forged"]}
+    for sample in samples:
+        part = parts.get((sample.method, sample.path.stem))
+        assert (part in attribute.PARTS) == (sample.label == 1 and sample.method.startswith("attribute-"))
+        assert set(sample.attributes) <= {"neutral", "smiling", part}
+        assert part is None or f"{sample.method}/{part}" in sample.kinds
     assert all(METHODS[s.method].keeps_identity or s.dataset == "london" for s in samples if s.label)
     assert {image.read(s.path).shape for s in samples} == {(96, 96, 3)}
     real = {s.path.stem: s for s in samples if not s.label}

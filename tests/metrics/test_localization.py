@@ -124,6 +124,22 @@ def test_pixels_of_gray_maps_are_told_at_a_tenth() -> None:
     assert found["iinc"] == pytest.approx(1 / 2.25)
 
 
+def test_inside_a_region_only_its_pixels_count() -> None:
+    drawn, truth = _grays()
+    region = np.zeros(drawn.shape, bool)
+    region[8:30, 10:40] = True
+    found = localization.inside(drawn, truth, region)
+    options = {"data_range": 1, "gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "full": True}
+    assert found["ssim_inside"] == pytest.approx(structural_similarity(truth, drawn, **options)[1][region].mean())
+    assert found["psnr_inside"] == pytest.approx(peak_signal_noise_ratio(truth[region], drawn[region], data_range=1))
+    assert found["coss_inside"] == pytest.approx(1 - cosine(drawn[region], truth[region]))
+    spoilt = np.where(region, drawn, 1 - drawn)
+    assert localization.inside(spoilt, truth, region)["psnr_inside"] == found["psnr_inside"]
+    border = np.zeros(drawn.shape, bool)
+    border[:5] = True
+    assert localization.inside(drawn, truth, border) == {}
+
+
 def test_ssim_of_less_than_a_window_is_refused() -> None:
     with pytest.raises(ValueError, match="11 px"):
         localization.ssim(MAP, TRUTH.astype(float))

@@ -52,9 +52,11 @@ unseen = ["white"]
 [[table]]
 title = "Small regions"
 trials = ["led"]
-metrics = ["recall"]
+metrics = ["recall", "coss_inside"]
 small = 0.9
-judged = {{ all = ["blur", "white"] }}
+[table.judged]
+all = ["blur", "white"]
+odd = ["blur/odd"]
 """
 
 
@@ -75,6 +77,7 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             region = save(np.uint8(gap > 0) * np.uint8(255), tmp_path / "data" / f"{number}-{method}-region.png")
             mask.write_bytes(image.encode_plane16(gap.astype(np.float32)))
             known = {"mask": mask, "region": region} if method != "real" else {}
+            known |= {"attributes": ("odd" if number % 2 else "even",)}
             who = {"identities": (str(number),), "dataset": "london", "split": split, "landmarks": landmarks}
             samples.append(Sample(path, int(method != "real"), method, **who, **known))
     manifest.write(samples, tmp_path / "data" / "manifest.parquet")
@@ -91,7 +94,9 @@ def test_every_table_is_there_and_nothing_is_run_twice(recipe: Path) -> None:
     assert result.exit_code == 0, result.output
     found = pl.read_csv(out / "experiments.csv")
     assert set(found["trial"]) == {"plain", "led"}
-    assert set(found["judged"]) == {"seen", "unseen", "all"}
+    assert set(found["judged"]) == {"seen", "unseen", "all", "odd"}
+    assert found.filter(judged="odd")["n_fake"].unique().to_list() == [2]
+    assert "coss_inside" in found.filter(judged="odd")["metric"].to_list()
     first = found.filter((pl.col("table") == "Table one") & (pl.col("judged") == "unseen"))
     assert {"accuracy", "eer", "coss", "clustered", "area", "recall"} <= set(first["metric"])
     assert first["n_fake"].unique().to_list() == [4]
@@ -112,12 +117,30 @@ def test_every_table_is_there_and_nothing_is_run_twice(recipe: Path) -> None:
     assert {file: file.stat().st_mtime_ns for file in before} == before
 
 
+def test_trials_side_by_side_and_one_attribute_of_a_method(recipe: Path) -> None:
+    text = recipe.read_text().replace(
+        "[[trial]]", '[[trial]]\nname = "even"\nrecipe = "toy.toml"\nmethods = ["blur/even"]\n[[trial]]', 1
+    )
+    recipe.write_text(text.replace('trials = ["led"]', 'trials = ["even"]').replace("clustered = true", ""))
+    lines: list[str] = []
+    out = recipe.parent / "out"
+    experiments(recipe, out, only=["plain", "even"], jobs=2, progress=False, say=lines.append)
+    assert sorted(lines[:2]) == ["even: trained", "plain: trained"]
+    assert lines[2:] == ["even: trained before", "plain: trained before"]
+    found = pl.read_csv(out / "experiments.csv")
+    assert set(found["trial"]) == {"plain", "even"}
+    rows = manifest.read(next((out / "runs").glob("even-*/manifest.parquet")))
+    assert {s.attributes for s in rows if s.label} == {("even",)}
+    assert len({s.attributes for s in rows if not s.label}) == 2
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (('methods = ["blur"]', 'methods = ["blur/old"]'), "no fake of the method 'blur/old'"),
         (('unseen = ["white"]', 'unseen = ["whit"]'), "Table one: .* no fake of the method 'whit'"),
         (('trials = ["led"]', 'trials = ["lead"]'), "Small regions: no trial 'lead'"),
-        (('metrics = ["recall"]', 'metrics = ["recal"]'), "no metric 'recal'"),
+        (('"recall", "coss', '"recal", "coss'), "no metric 'recal'"),
         (('name = "led"', 'name = "plain"'), "two trials have one name"),
         (('degraded = "led"', 'degraded = "x"'), "degraded: no trial 'x'"),
         (('after = "plain"', 'after = "led"'), "led: no trial 'led' before it"),

@@ -12,6 +12,7 @@ from forgesight.cli import show
 from forgesight.cli.doors import (
     STYLE,
     DetectorOption,
+    JobsOption,
     LimitOption,
     ManifestArgument,
     MethodsOption,
@@ -71,6 +72,7 @@ def experiments(
     page: PageOption = None,
     overrides: SetOption = None,
     only: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Train this trial only; repeatable.")] = None,
+    jobs: JobsOption = 1,
     quiet: QuietOption = False,
 ) -> None:
     """Run the trainings of a recipe and the tables that they answer. Needs the extra `train`.
@@ -84,6 +86,7 @@ def experiments(
         out,
         overrides=overrides or (),
         only=only or (),
+        jobs=jobs,
         page_file=page,
         progress=not quiet,
         command=["forgesight", *sys.argv[1:]],

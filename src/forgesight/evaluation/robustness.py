@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple
 import cv2
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from rich.progress import track
 
 from forgesight import records
@@ -29,7 +30,7 @@ from forgesight.evaluation.crops import Cut, choose
 from forgesight.evaluation.run import limited, selected
 from forgesight.evaluation.scores import person
 from forgesight.forge.lab import METHODS
-from forgesight.media import faces, image
+from forgesight.media import faces, image, parts
 from forgesight.media.degrade import OPERATORS, degrade, shuffled
 from forgesight.metrics import localization
 from forgesight.processes import ordered
@@ -38,10 +39,12 @@ from forgesight.types import CropProfile, Image, MediaError, Plane, Sample, Stat
 FILE = "robustness.parquet"
 UNDAMAGED, DISORGANISED = "none", "disorganised"
 MAPS = ("coss", "psnr", "ssim", "iou", "dice", "pbca", "iinc")
+INSIDE = ("coss_inside", "psnr_inside", "ssim_inside")
 SCHEMA: Mapping[str, Any] = {
     "path": pl.String,
     "label": pl.Int8,
     "method": pl.String,
+    "kinds": pl.List(pl.String),  # ``Sample.kinds``
     "dataset": pl.String,
     "person": pl.String,
     "status": pl.String,
@@ -54,8 +57,9 @@ SCHEMA: Mapping[str, Any] = {
     "area": pl.Float64,  # share of the map at or above 0.1
     "forged_area": pl.Float64,  # of the truth
     "recall": pl.Float64,  # share of that which the map shows; null where it is empty
+    **dict.fromkeys(INSIDE, pl.Float64),  # within the part of the face that was changed the most; at level 0
 }
-_VERSION = 1
+_VERSION = 2
 
 Target = Literal["pair", "fake"]
 """``pair``: original and forgery are both damaged; ``fake``: the forgery alone, as FakeLocator has it."""
@@ -75,6 +79,7 @@ class View(NamedTuple):
     level: int
     crop: Image
     truth: Plane | None
+    part: NDArray[np.uint8] | None = None  # of the face, that which was changed the most; 0 and 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +188,12 @@ def views(
         plane = None if truth is None else faces.cut(truth(picture, damaged), matrix, profile.size_px)
         return View(operator, level, faces.cut(picture, matrix, profile.size_px), plane)
 
-    found = [seen(UNDAMAGED, 0), *(seen(operator, level) for operator, level in plan)]
+    whole = seen(UNDAMAGED, 0)
+    if asked.sample.label and whole.truth is not None and whole.truth.any():
+        regions = parts.parts(faces.moved(chosen.face.landmarks, matrix), profile.size_px)
+        whole = whole._replace(part=regions[parts.changed(regions, whole.truth)])
+    found = [whole, *(seen(operator, level) for operator, level in plan)]
     if disorganised:
-        whole = found[0]
         pieces = shuffled([whole.crop] if whole.truth is None else [whole.crop, whole.truth], own)
         found.append(View(DISORGANISED, 1, pieces[0], pieces[1] if len(pieces) > 1 else None))
     return Views(Status.OK, note, kind, found)
@@ -243,8 +251,14 @@ def _truth(asked: Asked, rgb: Image, target: Target) -> tuple[Any, str | None, s
 
 def _rows(sample: Sample, found: Views, detector: Detector) -> Iterator[dict[str, Any]]:
     known = {
-        **{"path": str(sample.path), "label": sample.label, "method": sample.method, "dataset": sample.dataset},
-        **{"person": person(sample), "status": str(found.status), "note": found.note or None, "target": found.target},
+        **{"path": str(sample.path), "label": sample.label, "method": sample.method, "kinds": list(sample.kinds)},
+        **{
+            "dataset": sample.dataset,
+            "person": person(sample),
+            "status": str(found.status),
+            "note": found.note or None,
+            "target": found.target,
+        },
     }
     if not found.views:
         yield known
@@ -260,5 +274,7 @@ def _rows(sample: Sample, found: Views, detector: Detector) -> Iterator[dict[str
                 row |= localization.fakeness(plane, view.truth)
                 forged = view.truth >= localization.FAKE_LEVEL
                 row["forged_area"] = float(forged.mean())
+                if view.part is not None:
+                    row |= localization.inside(plane, view.truth, view.part)
                 row["recall"] = localization.recall(plane, forged, localization.FAKE_LEVEL) if forged.any() else None
         yield row

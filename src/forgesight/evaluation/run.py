@@ -175,7 +175,7 @@ def selected(manifest: Path, split: str, methods: Sequence[str] | None) -> list[
         have = ", ".join(sorted({sample.split for sample in everything})) or "none, it is empty"
         raise ManifestError(f"{manifest}: no sample in the split {split!r}; its splits are: {have}")
     _check_present(methods or (), samples, manifest, split)
-    return [sample for sample in samples if not sample.label or methods is None or sample.method in methods]
+    return [s for s in samples if not s.label or methods is None or not set(methods).isdisjoint(s.kinds)]
 
 
 def limited(samples: Sequence[Sample], limit: int | None, seed: int) -> list[Sample]:
@@ -191,10 +191,10 @@ def limited(samples: Sequence[Sample], limit: int | None, seed: int) -> list[Sam
 
 
 def _check_present(methods: Sequence[str], samples: Sequence[Sample], manifest: Path, split: str) -> None:
-    present = {sample.method for sample in samples if sample.label}
+    present = {kind for sample in samples if sample.label for kind in sample.kinds}
     for method in methods:
         if method not in present:
-            known = ", ".join(sorted(present)) or "none"
+            known = ", ".join(sorted({sample.method for sample in samples if sample.label})) or "none"
             raise ManifestError(f"{manifest}: no fake of the method {method!r} in the split {split!r}; it has: {known}")
 
 

@@ -196,7 +196,7 @@ def _table(out: Path, rows: Sequence[Mapping[str, Any]], samples: Mapping[str, S
         if row["real"]:
             table.append(replace(sample, path=out / "real" / (name + suffix), method=REAL_METHOD, label=0))
         for forged in row["forged"]:
-            method = forged["method"]
+            method, part = forged["method"], forged["description"].get("part")
             table.append(
                 replace(
                     sample,
@@ -204,6 +204,7 @@ def _table(out: Path, rows: Sequence[Mapping[str, Any]], samples: Mapping[str, S
                     label=1,
                     method=method,
                     identities=tuple(forged["identities"]),
+                    attributes=(*sample.attributes, *([part] if part else [])),
                     mask=out / "masks" / method / (name + ".png"),
                     region=out / "regions" / method / (name + ".png"),
                 )

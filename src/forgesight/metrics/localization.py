@@ -101,6 +101,11 @@ def ssim(prediction: ArrayLike, truth: ArrayLike) -> float:
     The mean over those pixels whose window lies inside; a map has to be 11 px a side.
     """
     plane, wanted = _planes(prediction, truth)
+    return float(_ssims(plane, wanted).mean())
+
+
+def _ssims(plane: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """SSIM of every pixel whose window lies inside, (H - 10, W - 10)."""
     if min(plane.shape) < 2 * _REACH_PX + 1:
         raise ValueError(f"SSIM needs maps of {2 * _REACH_PX + 1} px a side, not {plane.shape}")
 
@@ -113,7 +118,7 @@ def ssim(prediction: ArrayLike, truth: ArrayLike) -> float:
     spread, other_spread = mean(plane**2) - one**2, mean(wanted**2) - other**2
     shared = mean(plane * wanted) - one * other
     light = (2 * one * other + 0.01**2) / (one**2 + other**2 + 0.01**2)
-    return float((light * (2 * shared + 0.03**2) / (spread + other_spread + 0.03**2)).mean())
+    return np.asarray(light * (2 * shared + 0.03**2) / (spread + other_spread + 0.03**2), np.float64)
 
 
 def pixel_accuracy(prediction: ArrayLike, truth: ArrayLike, threshold: float = THRESHOLD) -> float:
@@ -138,6 +143,23 @@ def fakeness(prediction: ArrayLike, truth: ArrayLike) -> dict[str, float]:
         "dice": dice(plane, forged, FAKE_LEVEL),
         "pbca": pixel_accuracy(plane, forged, FAKE_LEVEL),
         "iinc": iinc(plane >= FAKE_LEVEL, forged),
+    }
+
+
+def inside(prediction: ArrayLike, truth: ArrayLike, region: ArrayLike) -> dict[str, float]:
+    """FakeLocator's in-region similarity (table X): COSS, PSNR and SSIM of the pixels of a region, (H, W), alone.
+
+    Empty where no pixel of the region has its window inside the map.
+    """
+    plane, wanted = _planes(prediction, truth)
+    own = _pair(prediction, region)[1]
+    middle = own[_REACH_PX:-_REACH_PX, _REACH_PX:-_REACH_PX]
+    if not middle.any():
+        return {}
+    return {
+        "coss_inside": cosine(plane * own, wanted * own),
+        "psnr_inside": psnr(plane[own][None], wanted[own][None]),
+        "ssim_inside": float(_ssims(plane, wanted)[middle].mean()),
     }
 
 

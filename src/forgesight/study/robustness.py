@@ -16,7 +16,7 @@ import polars as pl
 from forgesight import records
 from forgesight.data import manifest as manifests
 from forgesight.evaluation import bars
-from forgesight.evaluation.robustness import DISORGANISED, MAPS, UNDAMAGED, measure
+from forgesight.evaluation.robustness import DISORGANISED, INSIDE, MAPS, UNDAMAGED, measure
 from forgesight.evaluation.table import write_table
 from forgesight.media.degrade import OPERATORS
 from forgesight.metrics.detection import (
@@ -90,7 +90,7 @@ def numbers(part: pl.DataFrame) -> dict[str, Interval]:
     """Every metric that some rows (one for each photograph) allow: of the verdict, of fakes' maps, of reals' area."""
     labels = part["label"].to_numpy().astype(np.float64)
     found = bootstrap(_verdicts(labels), part["score"].to_numpy(), labels, part["person"].to_list())
-    for metric in ("area", "recall", *MAPS):
+    for metric in ("area", "recall", *MAPS, *INSIDE):
         own = part.filter(pl.col(metric).is_not_null() & (pl.col("label") == (0 if metric == "area" else 1)))
         if own.height:
             found[metric] = bootstrap_mean(own[metric].to_numpy(), own["person"].to_list())

@@ -46,9 +46,9 @@ def key(training: TrainRecipe, data: str) -> str:
 
 def data_digest(manifest: Path, methods: Sequence[str]) -> str:
     """SHA-256 of all that is trained on: reals and the fakes of some methods, what is known of them, their files."""
-    found = hashlib.sha256()
+    found, wanted = hashlib.sha256(), set(methods)
     for sample in manifests.read(manifest):
-        if sample.split != "test" and (not sample.label or sample.method in methods):
+        if sample.split != "test" and (not sample.label or not wanted.isdisjoint(sample.kinds)):
             files = (sample.path, sample.region, sample.mask)
             contents = [cards.sha256(file) if file is not None and file.is_file() else "-" for file in files]
             points = "-" if sample.landmarks is None else sample.landmarks.tolist()

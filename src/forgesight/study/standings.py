@@ -157,8 +157,13 @@ def _slices(everything: pl.DataFrame, kept: pl.DataFrame, seen: Sequence[str]) -
 
 
 def against(scores: pl.DataFrame, methods: Sequence[str]) -> pl.Expr:
-    """Of a table with method, label and dataset: the fakes of some methods, and the reals of the sources they have."""
-    fakes = (pl.col("label") == 1) & pl.col("method").is_in(methods)
+    """Of a table with method, label and dataset: the fakes of some methods, and the reals of the sources they have.
+
+    A table that also has ``kinds`` can be asked for a method's fakes with an attribute (``Sample.kinds``).
+    """
+    asked = pl.col("kinds").list.set_intersection(list(methods)).list.len() > 0
+    own = asked if "kinds" in scores.columns else pl.col("method").is_in(methods)
+    fakes = (pl.col("label") == 1) & own
     applied = scores.filter(fakes)["dataset"].unique().to_list()
     return fakes | ((pl.col("label") == 0) & pl.col("dataset").is_in(applied))
 

@@ -22,6 +22,7 @@ from forgesight.data import splits
 from forgesight.detectors import cards
 from forgesight.evaluation.robustness import measure
 from forgesight.evaluation.table import write_table
+from forgesight.processes import spread
 from forgesight.study import runs, standings
 from forgesight.study.attention import attention_sheet
 from forgesight.study.cluster import FIGURE, RECORD, cluster
@@ -32,7 +33,20 @@ from forgesight.types import ForgesightError, Image, RecipeError
 TABLE = "experiments.parquet"
 METRICS = (
     *("accuracy", "real_accuracy", "fake_accuracy", "auc", "eer"),
-    *("coss", "psnr", "ssim", "iou", "dice", "pbca", "iinc", "recall", "area"),
+    *(
+        "coss",
+        "psnr",
+        "ssim",
+        "iou",
+        "dice",
+        "pbca",
+        "iinc",
+        "recall",
+        "area",
+        "coss_inside",
+        "psnr_inside",
+        "ssim_inside",
+    ),
 )
 
 
@@ -75,6 +89,15 @@ class TrialsRecipe(Recipe):
     discussion: str = ""  # printed on the page as it stands, and marked as written by hand
 
 
+class Job(NamedTuple):
+    """What one process does: a trial, trained and judged."""
+
+    recipe: Path
+    overrides: tuple[str, ...]
+    out: Path
+    trial: str
+
+
 class Found(NamedTuple):
     """All that a page shows."""
 
@@ -90,14 +113,16 @@ def experiments(
     *,
     overrides: Sequence[str] = (),
     only: Sequence[str] = (),
+    jobs: int = 1,
     page_file: Path | None = None,
     progress: bool = True,
     command: Sequence[str] = (),
     say: Callable[[str], None] = print,
 ) -> Path:
-    """Train and judge what was not yet, write ``out/experiments.csv`` (and Parquet) and the page; resumes.
+    """Train and judge what was not yet, ``jobs`` at once, write ``out/experiments.csv`` (and Parquet) and the page.
 
-    ``only`` names trials; the others are not trained now, and tables leave out what was never trained.
+    A stopped run goes on. ``only`` names trials; the others are not trained now, and tables leave out what was never
+    trained.
 
     Raises:
         RecipeError: a recipe does not fit, or a table names what is not there.
@@ -105,6 +130,14 @@ def experiments(
     settings = config.load(recipe, TrialsRecipe, overrides)
     out = out or Path("out") / settings.name
     _check(settings, recipe, only)
+    if jobs > 1:
+        waiting = [
+            Job(recipe, tuple(overrides), out, trial.name)
+            for trial in settings.trial
+            if not trial.after and (not only or trial.name in only)
+        ]
+        for line in spread(_alone, waiting, jobs):
+            say(line)
     folders: dict[str, Path] = {}
     for trial in settings.trial:
         if trial.after and trial.after not in folders:
@@ -145,6 +178,23 @@ def experiments(
     return (out / TABLE).with_suffix(".csv")
 
 
+def _alone(job: Job, threads: int) -> str:
+    """A trial that begins from no other, in a process of its own; what fails is tried again for the tables."""
+    import torch
+
+    torch.set_num_threads(threads)
+    settings = config.load(job.recipe, TrialsRecipe, job.overrides)
+    settings.common.append(f"trainer.threads={threads}")
+    trial = next(one for one in settings.trial if one.name == job.trial)
+    try:
+        folder, train = _planned(settings, trial, job.recipe, job.out, {}, progress=False)
+        said = runs.trained(folder, train)
+        _judged(settings, trial.name, folder, job.out, progress=False, workers=0)
+    except runs.FAILURES as error:
+        said = runs.why(error)
+    return f"{trial.name}: {said}"
+
+
 def _planned(
     settings: TrialsRecipe, trial: Trial, recipe: Path, out: Path, folders: Mapping[str, Path], progress: bool
 ) -> tuple[Path, Callable[[bool], object]]:
@@ -166,12 +216,15 @@ def _planned(
     return folder, train
 
 
-def _judged(settings: TrialsRecipe, name: str, folder: Path, out: Path, progress: bool) -> pl.DataFrame:
+def _judged(
+    settings: TrialsRecipe, name: str, folder: Path, out: Path, progress: bool, workers: int | None = None
+) -> pl.DataFrame:
     """The undamaged rows of a trial on every method that a table judges it on."""
     asked = {m for sheet in settings.table if name in sheet.trials for group in sheet.judged.values() for m in group}
     if not asked:
         return pl.DataFrame()
-    options: dict[str, Any] = {"operators": (), "disorganised": False, "limit": settings.limit, "progress": progress}
+    options: dict[str, Any] = {"operators": (), "disorganised": False, "limit": settings.limit}
+    options |= {"progress": progress, "workers": workers}
     file = measure(Path(settings.manifest), folder, out / "judged" / folder.name, methods=sorted(asked), **options)
     return pl.read_parquet(file.read_bytes())
 
@@ -208,14 +261,14 @@ def _maps(settings: TrialsRecipe, folders: dict[str, Path]) -> Image | None:
     if not detectors:
         return None
     samples = [s for s in manifests.read(Path(settings.manifest)) if s.label and s.split == "test"]
-    chosen = [s for m in settings.shown_methods for s in samples if s.method == m]
+    chosen = [s for m in settings.shown_methods for s in samples if m in s.kinds]
     return attention_sheet(chosen, detectors, each=2)
 
 
 def _check(settings: TrialsRecipe, recipe: Path, only: Sequence[str]) -> None:
     samples = manifests.read(Path(settings.manifest))
     splits.verify(samples)
-    have = {sample.method for sample in samples if sample.label}
+    have = {kind for sample in samples if sample.label for kind in sample.kinds}
     trials = [trial.name for trial in settings.trial]
     if len(set(trials)) < len(trials):
         raise RecipeError(f"{recipe}: two trials have one name")

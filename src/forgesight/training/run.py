@@ -194,10 +194,10 @@ def wanted(settings: TrainRecipe) -> list[Sample]:
     """
     samples = sources.read(Path(settings.data.path))
     methods = set(settings.data.methods)
-    unknown = sorted(methods - {s.method for s in samples if s.label})
+    unknown = sorted(methods - {kind for s in samples if s.label for kind in s.kinds})
     if unknown:
         raise ForgesightError(f"data.methods: {settings.data.path} has no fake of the method {unknown[0]!r}")
-    return [s for s in samples if not s.label or not methods or s.method in methods]
+    return [s for s in samples if not s.label or not methods or not methods.isdisjoint(s.kinds)]
 
 
 def pairs_of(
