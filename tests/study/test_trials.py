@@ -117,6 +117,70 @@ def test_every_table_is_there_and_nothing_is_run_twice(recipe: Path) -> None:
     assert {file: file.stat().st_mtime_ns for file in before} == before
 
 
+CELLS = """
+name = "cells"
+manifest = "{manifest}"
+[[search]]
+name = "short"
+recipe = "search.toml"
+methods = ["blur"]
+[[trial]]
+name = "found"
+recipe = "add.toml"
+methods = ["blur"]
+cells = "short"
+parameters = 90000
+seeds = [1, 2]
+[[trial]]
+name = "drawn"
+recipe = "add.toml"
+methods = ["blur"]
+set = ["net.args.genotype=random-3", "net.args.channels=4"]
+[[table]]
+title = "Cells"
+trials = ["found", "drawn"]
+metrics = ["accuracy", "hull_iou"]
+judged = {{ seen = ["blur"] }}
+"""
+SEARCH = """
+[search]
+sampler = "gumbel"
+channels = 2
+blocks = 2
+operations = ["identity", "conv-3", "max-3"]
+"""
+
+
+def test_a_trial_of_searched_cells_with_two_seeds(recipe: Path) -> None:
+    folder = recipe.parent
+    potential = '[loss]\nkind = "potential"\n'
+    (folder / "add.toml").write_text(toy_training("add", potential).replace("[crop]", "args = { normal = 1 }\n[crop]"))
+    (folder / "search.toml").write_text(toy_training("add", potential + SEARCH).replace("average = 0\n", ""))
+    recipe.write_text(CELLS.format(manifest=folder / "data" / "manifest.parquet"))
+    lines: list[str] = []
+    page = folder / "docs" / "cells.md"
+    experiments(recipe, folder / "out", page_file=page, progress=False, say=lines.append)
+    assert lines == ["short: trained", "found, seed 1: trained", "found, seed 2: trained", "drawn: trained"]
+    found = pl.read_csv(folder / "out" / "experiments.csv")
+    assert dict(found.group_by("trial").agg(pl.col("seeds").first()).iter_rows()) == {"found": 2, "drawn": 1}
+    overlap = found.filter(trial="found", metric="hull_iou").row(0, named=True)
+    assert 0 <= overlap["low"] <= overlap["value"] <= overlap["high"] < 1
+    cells = json.loads(next((folder / "out" / "searches").glob("short-*/genotype.json")).read_text())
+    told = [json.loads(file.read_text()) for file in (folder / "out" / "runs").glob("found-*/recipe.json")]
+    assert {one["seed"] for one in told} == {1, 2}
+    assert all(json.loads(one["net"]["args"]["genotype"]) == cells for one in told)
+    text = page.read_text()
+    for part in ("## Searched cells", "cells-short-cells.png", "| found | `add.toml` | blur | - | short | 2 | "):
+        assert part in text
+    lines.clear()
+    experiments(recipe, folder / "out", jobs=2, progress=False, say=lines.append)
+    assert lines[0] == "short: trained before"
+    assert {line.split(": ")[1] for line in lines} == {"trained before"}
+    recipe.write_text(recipe.read_text().replace('cells = "short"', 'cells = "long"'))
+    with pytest.raises(RecipeError, match="found: no search 'long'"):
+        experiments(recipe, folder / "out", progress=False)
+
+
 def test_trials_side_by_side_and_one_attribute_of_a_method(recipe: Path) -> None:
     text = recipe.read_text().replace(
         "[[trial]]", '[[trial]]\nname = "even"\nrecipe = "toy.toml"\nmethods = ["blur/even"]\n[[trial]]', 1

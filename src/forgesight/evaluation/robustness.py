@@ -57,6 +57,7 @@ SCHEMA: Mapping[str, Any] = {
     "area": pl.Float64,  # share of the map at or above 0.1
     "forged_area": pl.Float64,  # of the truth
     "recall": pl.Float64,  # share of that which the map shows; null where it is empty
+    "hull_iou": pl.Float64,  # of the map at or above 0.5 and the hull of the landmarks, of reals too; at level 0
     **dict.fromkeys(INSIDE, pl.Float64),  # within the part of the face that was changed the most; at level 0
 }
 _VERSION = 2
@@ -80,6 +81,7 @@ class View(NamedTuple):
     crop: Image
     truth: Plane | None
     part: NDArray[np.uint8] | None = None  # of the face, that which was changed the most; 0 and 1
+    hull: NDArray[np.uint8] | None = None  # of the landmarks; 0 and 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,9 +190,10 @@ def views(
         plane = None if truth is None else faces.cut(truth(picture, damaged), matrix, profile.size_px)
         return View(operator, level, faces.cut(picture, matrix, profile.size_px), plane)
 
-    whole = seen(UNDAMAGED, 0)
+    landmarks = faces.moved(chosen.face.landmarks, matrix)
+    whole = seen(UNDAMAGED, 0)._replace(hull=parts.hull(landmarks, (profile.size_px, profile.size_px)))
     if asked.sample.label and whole.truth is not None and whole.truth.any():
-        regions = parts.parts(faces.moved(chosen.face.landmarks, matrix), profile.size_px)
+        regions = parts.parts(landmarks, profile.size_px)
         whole = whole._replace(part=regions[parts.changed(regions, whole.truth)])
     found = [whole, *(seen(operator, level) for operator, level in plan)]
     if disorganised:
@@ -270,6 +273,8 @@ def _rows(sample: Sample, found: Views, detector: Detector) -> Iterator[dict[str
             side = view.crop.shape[0]
             plane = cv2.resize(np.asarray(detection.map[number], np.float32), (side, side))
             row["area"] = localization.false_positive_area(plane, None, localization.FAKE_LEVEL)
+            if view.hull is not None and view.hull.any():
+                row["hull_iou"] = localization.iou(plane, view.hull)
             if view.truth is not None and sample.label:
                 row |= localization.fakeness(plane, view.truth)
                 forged = view.truth >= localization.FAKE_LEVEL

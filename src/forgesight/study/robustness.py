@@ -27,6 +27,7 @@ from forgesight.metrics.detection import (
     eer_weighted,
 )
 from forgesight.metrics.intervals import DRAWS, Interval, bootstrap, bootstrap_mean
+from forgesight.study import seeds
 from forgesight.training import figures
 
 TABLE = "curves.parquet"
@@ -86,14 +87,26 @@ def _numbers(operator: str, level: int, part: pl.DataFrame) -> list[dict[str, An
     return [{**named, "metric": metric, **interval._asdict()} for metric, interval in numbers(part).items()]
 
 
-def numbers(part: pl.DataFrame) -> dict[str, Interval]:
-    """Every metric that some rows (one for each photograph) allow: of the verdict, of fakes' maps, of reals' area."""
-    labels = part["label"].to_numpy().astype(np.float64)
-    found = bootstrap(_verdicts(labels), part["score"].to_numpy(), labels, part["person"].to_list())
-    for metric in ("area", "recall", *MAPS, *INSIDE):
-        own = part.filter(pl.col(metric).is_not_null() & (pl.col("label") == (0 if metric == "area" else 1)))
-        if own.height:
-            found[metric] = bootstrap_mean(own[metric].to_numpy(), own["person"].to_list())
+def numbers(*parts: pl.DataFrame) -> dict[str, Interval]:
+    """Every metric that some rows (one for each photograph) allow: of the verdict, of fakes' maps, of reals' area.
+
+    Several tables are those of a detector's seeds, photograph by photograph: each number is the mean over them.
+    """
+    first = parts[0]
+    labels, people = first["label"].to_numpy().astype(np.float64), first["person"].to_list()
+    scores = np.stack([part["score"].to_numpy() for part in parts])
+    everyone = np.ones(len(labels), bool)
+    verdicts = {
+        name: seeds.over_seeds(seeds.on(scores, everyone, metric)) for name, metric in _verdicts(labels).items()
+    }
+    found = bootstrap(verdicts, scores[0], labels, people)
+    for metric in ("area", "recall", "hull_iou", *MAPS, *INSIDE):
+        asked = {"area": [0], "hull_iou": [0, 1]}.get(metric, [1])
+        own = pl.col("label").is_in(asked) & pl.all_horizontal(pl.lit(part[metric].is_not_null()) for part in parts)
+        kept = [part.filter(own) for part in parts]
+        if kept[0].height:
+            values = np.stack([part[metric].to_numpy() for part in kept]).mean(0)
+            found[metric] = bootstrap_mean(values, kept[0]["person"].to_list())
     return found
 
 

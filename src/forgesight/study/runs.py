@@ -67,12 +67,12 @@ def short(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:12]
 
 
-def trained(folder: Path, train: Callable[[bool], object]) -> str:
-    """See that a run is finished: by ``train(resume)``, if it is not; and say what had to be done.
+def trained(folder: Path, train: Callable[[bool], object], last: str = cards.FILE) -> str:
+    """See that a run is finished, which its file ``last`` says: by ``train(resume)``, if not. Says what had to be done.
 
     What was stopped before its first epoch was over begins anew; of a finished run only the weights are kept.
     """
-    if (folder / cards.FILE).exists():
+    if (folder / last).exists():
         return "trained before"
     checkpoints = folder / CHECKPOINTS
     resume = (checkpoints / "last.ckpt").exists()

@@ -1,8 +1,9 @@
 """``forgesight experiments``: trainings and the tables that they answer, all of one paper, from one recipe.
 
-A trial is a training recipe with changes, on some methods of a manifest; a table judges some trials on groups of
-methods, seen or not. Each trial is trained once, each is judged once on every photograph any table asks for, and every
-number has its interval over people. FakeLocator's tables IV to X are such a recipe.
+A trial is a training recipe with changes, on some methods of a manifest, with one seed or several; a table judges some
+trials on groups of methods, seen or not. Cells that a trial is made of may be searched first. Each trial is trained
+once, each is judged once on every photograph any table asks for, and every number has its interval over people.
+FakeLocator's tables IV to X are such a recipe, and ADD's.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from forgesight import config
 from forgesight.config import Recipe
 from forgesight.data import manifest as manifests
 from forgesight.data import splits
-from forgesight.detectors import cards
+from forgesight.detectors import cards, zoo
 from forgesight.evaluation.robustness import measure
 from forgesight.evaluation.table import write_table
 from forgesight.processes import spread
@@ -33,31 +34,27 @@ from forgesight.types import ForgesightError, Image, RecipeError
 TABLE = "experiments.parquet"
 METRICS = (
     *("accuracy", "real_accuracy", "fake_accuracy", "auc", "eer"),
-    *(
-        "coss",
-        "psnr",
-        "ssim",
-        "iou",
-        "dice",
-        "pbca",
-        "iinc",
-        "recall",
-        "area",
-        "coss_inside",
-        "psnr_inside",
-        "ssim_inside",
-    ),
+    *("coss", "psnr", "ssim", "iou", "dice", "pbca", "iinc", "recall", "area", "hull_iou"),
+    *("coss_inside", "psnr_inside", "ssim_inside"),
 )
 
 
-class Trial(Recipe):
-    """One training."""
+class Search(Recipe):
+    """One search of cells."""
 
     name: str
     recipe: str  # relative to the experiments' own file
-    methods: list[str] = Field(min_length=1)  # trained on
-    set: list[str] = Field(default_factory=list)  # "a.b=c", laid over the common ones
-    after: str = ""  # an earlier trial, whose weights this one begins from
+    methods: list[str] = Field(min_length=1)
+    set: list[str] = Field(default_factory=list)
+
+
+class Trial(Search):
+    """One training, or one for each seed."""
+
+    after: str = ""  # an earlier trial, whose weights this one begins from: those of its first seed
+    cells: str = ""  # a search, whose cells are the net's
+    parameters: int | None = Field(None, ge=1)  # the net gets the most channels with which it has no more than these
+    seeds: list[int] = Field(default_factory=list)  # the recipe's own, if empty
 
 
 class Sheet(Recipe):
@@ -77,9 +74,10 @@ class TrialsRecipe(Recipe):
 
     name: str
     manifest: str
+    search: list[Search] = Field(default_factory=list)
     trial: list[Trial] = Field(min_length=1)
     table: list[Sheet] = Field(min_length=1)
-    common: list[str] = Field(default_factory=list)
+    common: list[str] = Field(default_factory=list)  # of all trials
     limit: int | None = Field(None, ge=1)  # judged: at most so many reals, and so many fakes of each method
     shown: list[str] = Field(default_factory=list)  # trials whose maps are drawn, of people who may be shown
     shown_methods: list[str] = Field(default_factory=list)
@@ -90,12 +88,14 @@ class TrialsRecipe(Recipe):
 
 
 class Job(NamedTuple):
-    """What one process does: a trial, trained and judged."""
+    """What one process does: a search, or a trial with a seed, trained and judged."""
 
     recipe: Path
     overrides: tuple[str, ...]
     out: Path
-    trial: str
+    name: str
+    seed: int | None = None
+    searched: bool = False
 
 
 class Found(NamedTuple):
@@ -105,6 +105,8 @@ class Found(NamedTuple):
     curves: pl.DataFrame | None
     maps: Image | None
     clusters: dict[str, Path]  # title of a table -> the figure of its first clustering
+    cells: dict[str, Path]  # name of a search -> its folder
+    sizes: dict[str, int]  # name of a trial -> the parameters of its net
 
 
 def experiments(
@@ -130,39 +132,45 @@ def experiments(
     settings = config.load(recipe, TrialsRecipe, overrides)
     out = out or Path("out") / settings.name
     _check(settings, recipe, only)
+    lab = Lab(settings, recipe, out, progress)
+    wanted = [trial for trial in settings.trial if not only or trial.name in only]
+    needed = [one for one in settings.search if one.name in {trial.cells for trial in wanted}]
     if jobs > 1:
-        waiting = [
-            Job(recipe, tuple(overrides), out, trial.name)
-            for trial in settings.trial
-            if not trial.after and (not only or trial.name in only)
-        ]
-        for line in spread(_alone, waiting, jobs):
+        plain = Job(recipe, tuple(overrides), out, "")
+        waves = (
+            [plain._replace(name=one.name, searched=True) for one in needed],
+            [plain._replace(name=one.name, seed=seed) for one in wanted if not one.after for seed in _seeds(one)],
+        )
+        for line in (line for wave in waves for line in spread(_alone, wave, jobs)):
             say(line)
-    folders: dict[str, Path] = {}
+    for one in needed:
+        say(f"{one.name}: {lab.search(one)}")
     for trial in settings.trial:
-        if trial.after and trial.after not in folders:
+        if trial.after and trial.after not in lab.folders:
             continue  # nothing to begin from yet
-        folder, train = _planned(settings, trial, recipe, out, folders, progress)
-        if only and trial.name not in only and not (folder / cards.FILE).exists():
+        if trial.cells and not lab.cells(trial.cells).exists():
             continue
-        say(f"{trial.name}: {runs.trained(folder, train)}")
-        folders[trial.name] = folder
-    judged = {name: _judged(settings, name, folder, out, progress) for name, folder in folders.items()}
+        for seed in _seeds(trial):
+            if trial in wanted or lab.is_trained(trial, seed):
+                say(f"{_named(trial, seed)}: {lab.train(trial, seed)}")
+    folders = lab.folders
+    judged = {name: [_judged(settings, name, one, out, progress) for one in of] for name, of in folders.items()}
     rows: list[dict[str, Any]] = []
     figures: dict[str, Path] = {}
     for sheet in settings.table:
         for name in (name for name in sheet.trials if name in folders):
             for group, methods in sheet.judged.items():
-                part = _part(judged[name], methods, sheet.small)
-                if not part.filter(label=1).height:
+                parts = [_part(one, methods, sheet.small) for one in judged[name]]
+                if not parts[0].filter(label=1).height:
                     continue  # no fake so small, or none with a face
-                named = {"table": sheet.title, "trial": name, "judged": group}
-                counts = {"n_real": part.filter(label=0).height, "n_fake": part.filter(label=1).height}
-                for metric, interval in numbers(part).items():
+                named = {"table": sheet.title, "trial": name, "judged": group, "seeds": len(parts)}
+                counts = {"n_real": parts[0].filter(label=0).height, "n_fake": parts[0].filter(label=1).height}
+                for metric, interval in numbers(*parts).items():
                     rows.append({**named, "metric": metric, **interval._asdict(), **counts})
                 if sheet.clustered:
-                    folder = out / "clusters" / f"{folders[name].name}-{'-'.join(methods)}"
-                    rows.append({**named, **_clustered(settings, folders[name], folder, methods), **counts})
+                    first = folders[name][0]
+                    folder = out / "clusters" / f"{first.name}-{'-'.join(methods)}"
+                    rows.append({**named, **_clustered(settings, first, folder, methods), **counts})
                     figures.setdefault(sheet.title, folder / FIGURE)
     if not rows:
         raise ForgesightError(f"{out}: no trial of a table is trained, or no fake of one could be judged")
@@ -172,48 +180,128 @@ def experiments(
     if page_file is not None:
         from forgesight.study import trials_page
 
-        degraded = _degraded(settings, folders, out, progress)
-        found = Found(table, degraded, _maps(settings, folders), figures)
+        first_of = {name: of[0] for name, of in folders.items()}
+        degraded = _degraded(settings, first_of, out, progress)
+        cells = {one.name: lab.cells(one.name).parent for one in needed}
+        sizes = {name: _parameters(folder) for name, folder in first_of.items()}
+        found = Found(table, degraded, _maps(settings, first_of), figures, cells, sizes)
         trials_page.write(page_file, settings, found, tuple(command))
     return (out / TABLE).with_suffix(".csv")
 
 
+def _seeds(trial: Trial) -> Sequence[int | None]:
+    return trial.seeds or [None]
+
+
+def _named(trial: Trial, seed: int | None) -> str:
+    return trial.name if seed is None else f"{trial.name}, seed {seed}"
+
+
+class Lab:
+    """Searches and trains, each once; ``folders`` are the finished runs of each trial, by seeds."""
+
+    def __init__(self, settings: TrialsRecipe, recipe: Path, out: Path, progress: bool) -> None:
+        self.settings, self.recipe, self.out, self.progress = settings, recipe, out, progress
+        self.folders: dict[str, list[Path]] = {}
+
+    def search(self, one: Search) -> str:
+        """See that cells are searched."""
+        from forgesight.training.search.run import search
+
+        path, overrides, cells = self.recipe.parent / one.recipe, self._overrides(one), self.cells(one.name)
+        return runs.trained(
+            cells.parent,
+            lambda resume: search(path, cells.parent, overrides, resume=resume, progress=self.progress),
+            cells.name,
+        )
+
+    def cells(self, name: str) -> Path:
+        """What a search leaves, in a folder that is named by what decides it."""
+        from forgesight.training.search.recipe import SearchRecipe
+        from forgesight.training.search.run import FILE
+
+        one = next(one for one in self.settings.search if one.name == name)
+        settings = config.load(self.recipe.parent / one.recipe, SearchRecipe, self._overrides(one))
+        return self.out / "searches" / f"{name}-{self._key(settings, one)}" / FILE
+
+    def train(self, trial: Trial, seed: int | None) -> str:
+        """See that a trial is trained."""
+        from forgesight.training.run import train
+
+        folder, overrides = self._planned(trial, seed)
+        path = self.recipe.parent / trial.recipe
+        done = runs.trained(
+            folder, lambda resume: train(path, folder, overrides, resume=resume, progress=self.progress)
+        )
+        self.folders.setdefault(trial.name, []).append(folder)
+        return done
+
+    def is_trained(self, trial: Trial, seed: int | None) -> bool:
+        """Whether a trial was trained before."""
+        return (self._planned(trial, seed)[0] / cards.FILE).exists()
+
+    def _planned(self, trial: Trial, seed: int | None) -> tuple[Path, list[str]]:
+        """The folder of a trial's run, named by what decides it, and its recipe's overrides."""
+        overrides = [*self.settings.common, *self._overrides(trial)]
+        if seed is not None:
+            overrides.append(f"seed={seed}")
+        if trial.after:  # the name of that folder holds the hash of what made it
+            overrides.append(f"net.init={json.dumps(str(self.folders[trial.after][0]))}")
+        if trial.cells:
+            overrides.append(f"net.args.genotype={json.dumps(str(self.cells(trial.cells)))}")
+        path = self.recipe.parent / trial.recipe
+        settings = config.load(path, TrainRecipe, overrides)
+        if trial.parameters is not None:
+            overrides.append(f"net.args.channels={channels_of(settings.net.args, trial.parameters)}")
+            settings = config.load(path, TrainRecipe, overrides)
+        named = trial.name if seed is None else f"{trial.name}-{seed}"
+        return self.out / "runs" / f"{named}-{self._key(settings, trial)}", overrides
+
+    def _overrides(self, one: Search) -> list[str]:
+        given = [f"data.path={json.dumps(self.settings.manifest)}", f"data.methods={json.dumps(one.methods)}"]
+        return [*one.set, *given]
+
+    def _key(self, settings: TrainRecipe, one: Search) -> str:
+        return runs.key(settings, runs.data_digest(Path(self.settings.manifest), one.methods))[:12]
+
+
+def channels_of(args: Mapping[str, Any], parameters: int) -> int:
+    """The most channels with which ADD's net of some arguments has at most so many parameters.
+
+    Raises:
+        RecipeError: the budget cannot be met.
+    """
+    from forgesight.detectors.nets.add import channels_for
+
+    chosen = {name: args[name] for name in ("normal", "region", "input") if name in args}
+    return channels_for(str(args.get("genotype", "gdas-v1")), parameters, **chosen)
+
+
+def _parameters(folder: Path) -> int:
+    from forgesight.detectors.torch_backend import load_weights
+
+    net = load_weights(cards.read(folder), folder / zoo.WEIGHTS_FILE).net
+    return sum(parameter.numel() for parameter in net.parameters())
+
+
 def _alone(job: Job, threads: int) -> str:
-    """A trial that begins from no other, in a process of its own; what fails is tried again for the tables."""
+    """A job in a process of its own; what fails is tried again for the tables."""
     import torch
 
     torch.set_num_threads(threads)
     settings = config.load(job.recipe, TrialsRecipe, job.overrides)
-    settings.common.append(f"trainer.threads={threads}")
-    trial = next(one for one in settings.trial if one.name == job.trial)
+    for one in (*settings.search, *settings.trial):
+        one.set.append(f"trainer.threads={threads}")
+    lab = Lab(settings, job.recipe, job.out, progress=False)
     try:
-        folder, train = _planned(settings, trial, job.recipe, job.out, {}, progress=False)
-        said = runs.trained(folder, train)
-        _judged(settings, trial.name, folder, job.out, progress=False, workers=0)
+        if job.searched:
+            return f"{job.name}: {lab.search(next(one for one in settings.search if one.name == job.name))}"
+        trial = next(one for one in settings.trial if one.name == job.name)
+        said = f"{_named(trial, job.seed)}: {lab.train(trial, job.seed)}"
+        _judged(settings, trial.name, lab.folders[trial.name][-1], job.out, progress=False, workers=0)
     except runs.FAILURES as error:
-        said = runs.why(error)
-    return f"{trial.name}: {said}"
-
-
-def _planned(
-    settings: TrialsRecipe, trial: Trial, recipe: Path, out: Path, folders: Mapping[str, Path], progress: bool
-) -> tuple[Path, Callable[[bool], object]]:
-    """The folder of a trial's run, named by what decides it, and what trains it."""
-    manifest = Path(settings.manifest)
-    given = [f"data.path={json.dumps(settings.manifest)}", f"data.methods={json.dumps(trial.methods)}"]
-    if trial.after:
-        given.append(f"net.init={json.dumps(str(folders[trial.after]))}")  # its name holds the hash of what made it
-    overrides = (*settings.common, *trial.set, *given)
-    path = recipe.parent / trial.recipe
-    key = runs.key(config.load(path, TrainRecipe, overrides), runs.data_digest(manifest, trial.methods))
-    folder = out / "runs" / f"{trial.name}-{key[:12]}"
-
-    def train(resume: bool) -> object:
-        from forgesight.training.run import train as run_training
-
-        return run_training(path, folder, overrides, resume=resume, progress=progress)
-
-    return folder, train
+        return f"{job.name}: {runs.why(error)}"
+    return said
 
 
 def _judged(
@@ -279,6 +367,11 @@ def _check(settings: TrialsRecipe, recipe: Path, only: Sequence[str]) -> None:
     asked += [(sheet.title, m) for sheet in settings.table for group in sheet.judged.values() for m in group]
     asked += [("shown_methods", m) for m in settings.shown_methods]
     asked += [("degraded_methods", m) for m in settings.degraded_methods]
+    searches = [one.name for one in settings.search]
+    asked += [(one.name, method) for one in settings.search for method in one.methods]
+    for trial in settings.trial:
+        if trial.cells and trial.cells not in searches:
+            raise RecipeError(f"{recipe}: {trial.name}: no search {trial.cells!r} whose cells it could take")
     for where, method in asked:
         if method not in have:
             raise RecipeError(f"{recipe}: {where}: {settings.manifest} has no fake of the method {method!r}")

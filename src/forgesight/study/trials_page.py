@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from forgesight.evaluation import bars
 from forgesight.media import image
 from forgesight.metrics.intervals import DRAWS
 from forgesight.study import robustness
+from forgesight.training.search.run import ALPHAS, CELLS, LOG
 
 if TYPE_CHECKING:
     from forgesight.study.trials import Found, Sheet, TrialsRecipe
@@ -31,12 +33,14 @@ def write(page: Path, settings: TrialsRecipe, found: Found, command: tuple[str, 
         f"# {settings.title}",
         "Written by `forgesight experiments`, not by hand. 95 % intervals over people in parentheses; of *clustered*, "
         "the lowest and the highest of ten draws. Verdicts are at 0.5, both classes counting alike; maps are judged on "
-        "fakes, *area* (the share of the map at or above 0.1) on reals.",
+        "fakes, *area* (the share of the map at or above 0.1) on reals, *hull_iou* (with the hull of the landmarks, at "
+        "0.5) on both. Of a trial with several seeds, each number is the mean over them.",
         f"## What we make of it\n\n*Written by hand, after the tables.* {settings.discussion}"
         if settings.discussion
         else "",
-        _trials(settings),
+        _trials(settings, found.sizes),
         *(_section(page, sheet, found) for sheet in settings.table),
+        _cells(page, found),
         _degraded(page, settings, found),
         _maps(page, settings, found),
         records.how_it_was_made(list(command), facts),
@@ -44,13 +48,31 @@ def write(page: Path, settings: TrialsRecipe, found: Found, command: tuple[str, 
     records.write_text(page, "\n\n".join(part for part in parts if part) + "\n")
 
 
-def _trials(settings: TrialsRecipe) -> str:
+def _trials(settings: TrialsRecipe, sizes: Mapping[str, int]) -> str:
     rows = [
-        (trial.name, f"`{Path(trial.recipe).name}`", ", ".join(trial.methods), ", ".join(trial.set) or "-")
+        (
+            *(trial.name, f"`{Path(trial.recipe).name}`", ", ".join(trial.methods), ", ".join(trial.set) or "-"),
+            *(trial.cells or "-", str(len(trial.seeds) or 1), records.counted(sizes.get(trial.name))),
+        )
         for trial in settings.trial
     ]
+    head = ("trial", "recipe", "trained on", "changed", "cells", "seeds", "parameters")
     common = f"\n\nOf all: {', '.join(f'`{one}`' for one in settings.common)}." if settings.common else ""
-    return "## The trials\n\n" + records.table(("trial", "recipe", "trained on", "changed"), rows) + common
+    return "## The trials\n\n" + records.table(head, rows) + common
+
+
+def _cells(page: Path, found: Found) -> str:
+    """Figure 8 of ADD: the cells of each search, and how alpha moved."""
+    parts = []
+    for name, folder in found.cells.items():
+        shown = []
+        for kind in (CELLS, ALPHAS):
+            file = page.with_name(f"{page.stem}-{_plain(name)}-{kind}")
+            file.write_bytes((folder / kind).read_bytes())
+            shown.append(f"![{name}]({file.name})")
+        last = [*records.read_log(folder / LOG).values()][-1]
+        parts.append(f"**{name}**: {last['skips']:.0%} of its pairs are skips.\n\n" + "\n\n".join(shown))
+    return "## Searched cells\n\n" + "\n\n".join(parts) if parts else ""
 
 
 def _section(page: Path, sheet: Sheet, found: Found) -> str:

@@ -52,7 +52,7 @@ class DataSection(Recipe):
     pairs_per_epoch: int = Field(6000, ge=1)
     validation_pairs: int = Field(600, ge=1)
     workers: int = Field(1, ge=0)
-    methods: list[str] = Field(default_factory=list)  # of the manifest's fakes, only these, or "method/attribute"; empty: all
+    methods: list[str] = Field(default_factory=list)  # only these fakes, or "method/attribute"; empty: all
     paired: float = Field(0, ge=0, le=1)  # how often a listed fake stands beside its own original, not beside any real
     calibration_pairs: int | None = Field(None, ge=1)  # of the validation split; None takes all of it
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from forgesight.detectors.nets.add import Add, Heads, Stack, channels_for, parameters
+from forgesight.detectors.nets.add import Add, Front, Heads, Stack, channels_for, parameters
 from forgesight.detectors.nets.cells import OPERATIONS, PUBLISHED, Cell, Genotype, Mixture
 from forgesight.types import RecipeError
 
@@ -170,5 +170,16 @@ def test_without_a_region_there_is_no_map_and_a_flat_picture_has_no_high_pass() 
     net.stack.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     net(torch.full((1, 3, 64, 64), 0.4))
     assert seen[0][..., 1:-1, 1:-1].abs().max() < 1e-6
-    with pytest.raises(RecipeError, match="'rgb' or 'high-pass'"):
+    both = Add(channels=4, input="both").eval()
+    both.stack.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    picture = torch.rand(1, 3, 64, 64)
+    both(picture)
+    assert torch.equal(seen[1][:, :3], picture)
+    assert torch.equal(seen[1][:, 3:], Front("high-pass")(picture))
+    text = Genotype.random(0).json()
+    fits = channels_for(text, 200_000, normal=1, input="both")
+    assert (
+        parameters(text, fits, normal=1, input="both") <= 200_000 < parameters(text, fits + 2, normal=1, input="both")
+    )
+    with pytest.raises(RecipeError, match="'rgb', 'high-pass' or 'both'"):
         Add(input="depth")  # type: ignore[arg-type]

@@ -22,8 +22,31 @@ _HIDDEN, _DENSE = 256, 128
 _HIGH_PASS = torch.tensor([[-1.0, 2, -1], [2, -4, 2], [-1, 2, -1]]) / 4  # the SRM filter of second order in both ways
 
 
+Input = Literal["rgb", "high-pass", "both"]
+
+
+class Front(nn.Module):
+    """What cells see of a picture (N, 3, S, S): its colours, their noise residuals (a frequency input), or both (6)."""
+
+    high_pass: Tensor
+
+    def __init__(self, input: Input) -> None:
+        super().__init__()
+        if input not in ("rgb", "high-pass", "both"):
+            raise RecipeError(f"input is 'rgb', 'high-pass' or 'both', not {input!r}")
+        self.input, self.channels = input, 6 if input == "both" else 3
+        self.register_buffer("high_pass", _HIGH_PASS.expand(3, 1, 3, 3).clone(), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """One pass."""
+        if self.input == "rgb":
+            return x
+        residuals = F.conv2d(x, self.high_pass.to(x.dtype), padding=1, groups=3)
+        return residuals if self.input == "high-pass" else torch.cat([x, residuals], 1)
+
+
 class Stack(nn.Module):
-    """Stem and cells: (N, 3, S, S) -> (N, width, S / 32, S / 32), or S / 4 with the stem "cifar".
+    """Stem and cells: (N, inputs, S, S) -> (N, width, S / 32, S / 32), or S / 4 with the stem "cifar".
 
     ``genotype`` None leaves all slots open; then ``weights`` of normal and of reduction cells have to be given.
     Channels double at each of the two reductions.
@@ -37,17 +60,18 @@ class Stack(nn.Module):
         stem: Literal["imagenet", "cifar"] = "imagenet",
         names: tuple[str, ...] = tuple(OPERATIONS),
         blocks: int = BLOCKS,
+        inputs: int = 3,
     ) -> None:
         super().__init__()
         affine = genotype is not None
         if stem == "imagenet":
             half = max(1, channels // 2)
-            first = (*_convolved(3, half, affine), nn.ReLU(), *_convolved(half, channels, affine))
+            first = (*_convolved(inputs, half, affine), nn.ReLU(), *_convolved(half, channels, affine))
             self.stem = nn.Sequential(*first)
             self.further: nn.Module | None = nn.Sequential(nn.ReLU(), *_convolved(channels, channels, affine))
             before = (channels, channels)
         else:
-            self.stem = nn.Sequential(*_convolved(3, 3 * channels, affine, 1))
+            self.stem = nn.Sequential(*_convolved(inputs, 3 * channels, affine, 1))
             self.further = None
             before = (3 * channels, 3 * channels)
         cells, after_reduction = [], stem == "imagenet"
@@ -104,11 +128,8 @@ class Heads(nn.Module):
 class Add(nn.Module):
     """(N, 3, S, S) -> logits, 256 features and, with ``region``, a map (N, 1, S, S): where a face could be forged.
 
-    ``genotype`` is a name of ``cells.PUBLISHED`` or JSON. ``input`` is "rgb", or "high-pass": noise residuals of each
-    colour, a frequency input in which the same space may be searched.
+    ``genotype`` is a name of ``cells.PUBLISHED`` or JSON; ``input`` is what ``Front`` shows of the picture.
     """
-
-    high_pass: Tensor
 
     def __init__(
         self,
@@ -116,28 +137,23 @@ class Add(nn.Module):
         channels: int = 44,
         normal: int = 4,
         region: bool = True,
-        input: Literal["rgb", "high-pass"] = "rgb",
+        input: Input = "rgb",
     ) -> None:
         super().__init__()
-        if input not in ("rgb", "high-pass"):
-            raise RecipeError(f"input is 'rgb' or 'high-pass', not {input!r}")
-        self.input = input
-        self.register_buffer("high_pass", _HIGH_PASS.expand(3, 1, 3, 3).clone(), persistent=False)
-        self.stack = Stack(channels, normal, Genotype.parse(genotype))
+        self.front = Front(input)
+        self.stack = Stack(channels, normal, Genotype.parse(genotype), inputs=self.front.channels)
         self.norm = nn.BatchNorm2d(self.stack.width)
         self.heads = Heads(self.stack.width, region)
 
     def forward(self, x: Tensor) -> NetOutput:
         """One pass."""
-        if self.input == "high-pass":
-            x = F.conv2d(x, self.high_pass.to(x.dtype), padding=1, groups=3)
-        logits, features, region = self.heads(torch.relu(self.norm(self.stack(x))))
+        logits, features, region = self.heads(torch.relu(self.norm(self.stack(self.front(x)))))
         if region is not None:
             region = F.interpolate(region, x.shape[-2:], mode="bilinear", align_corners=False)
         return NetOutput(logits, features, region)
 
 
-def channels_for(genotype: str, budget: int, *, normal: int = 4, region: bool = True) -> int:
+def channels_for(genotype: str, budget: int, *, normal: int = 4, region: bool = True, input: Input = "rgb") -> int:
     """The most channels (an even number) with which ``Add`` has at most ``budget`` parameters.
 
     Raises:
@@ -145,19 +161,19 @@ def channels_for(genotype: str, budget: int, *, normal: int = 4, region: bool = 
     """
     best = 0
     for channels in range(2, 1025, 2):
-        if parameters(genotype, channels, normal=normal, region=region) > budget:
+        if parameters(genotype, channels, normal=normal, region=region, input=input) > budget:
             break
         best = channels
     if not best:
-        least = parameters(genotype, 2, normal=normal, region=region)
+        least = parameters(genotype, 2, normal=normal, region=region, input=input)
         raise RecipeError(f"a budget of {budget:,} parameters cannot be met: two channels take {least:,}; raise it")
     return best
 
 
-def parameters(genotype: str, channels: int, *, normal: int = 4, region: bool = True) -> int:
+def parameters(genotype: str, channels: int, *, normal: int = 4, region: bool = True, input: Input = "rgb") -> int:
     """How many parameters ``Add`` has; nothing is allocated."""
     with torch.device("meta"):
-        net = Add(genotype, channels, normal, region)
+        net = Add(genotype, channels, normal, region, input)
     return sum(parameter.numel() for parameter in net.parameters())
 
 

@@ -20,6 +20,7 @@ class SearchSection(Recipe):
     blocks: int = Field(BLOCKS, ge=1)
     operations: list[str] = Field(default_factory=lambda: list(OPERATIONS), min_length=2)
     region: bool = True
+    input: Literal["rgb", "high-pass", "both"] = "rgb"
     rate: float = Field(0.02, gt=0)  # of Adam, for alpha
     drop_epochs: list[int] = Field(default_factory=lambda: [60, 150])  # after which that rate is divided by ten
     weight_decay: float = Field(5e-4, ge=0)

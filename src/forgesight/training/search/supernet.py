@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from forgesight.detectors.nets.add import Heads, Stack
+from forgesight.detectors.nets.add import Front, Heads, Stack
 from forgesight.detectors.nets.cells import OPERATIONS, Block, Genotype, Pair
 from forgesight.detectors.output import NetOutput
 from forgesight.training.search.recipe import SearchSection
@@ -25,7 +26,9 @@ class Supernet(nn.Module):
         super().__init__()
         self.section = section
         names = tuple(section.operations)
-        self.stack = Stack(section.channels, section.normal, None, names=names, blocks=section.blocks)
+        self.front = Front(section.input)
+        options: dict[str, Any] = {"names": names, "blocks": section.blocks, "inputs": self.front.channels}
+        self.stack = Stack(section.channels, section.normal, None, **options)
         self.norm = nn.BatchNorm2d(self.stack.width, affine=False)
         self.heads = Heads(self.stack.width, section.region)
         edges = sum(number + 2 for number in range(section.blocks))
@@ -35,7 +38,7 @@ class Supernet(nn.Module):
     def forward(self, x: Tensor) -> NetOutput:
         """One pass. In evaluation, and with the sampler "softmax", all operations take part."""
         normal, reduction = (self.weights(alpha) for alpha in self.alphas)
-        logits, features, region = self.heads(torch.relu(self.norm(self.stack(x, (normal, reduction)))))
+        logits, features, region = self.heads(torch.relu(self.norm(self.stack(self.front(x), (normal, reduction)))))
         if region is not None:
             region = F.interpolate(region, x.shape[-2:], mode="bilinear", align_corners=False)
         return NetOutput(logits, features, region)
