@@ -42,6 +42,8 @@ looked_at = ["meso4"]
 "latent only" = ["reconstruct.alpha_rec=0"]
 [weights]
 "lambda 0.1" = ["attend.lambda_attention=0.1"]
+[controls]
+"without" = ["attend.lambda_attention=0"]
 [remedies]
 "empty" = ["attend.real_is_empty=true"]
 [[task]]
@@ -89,7 +91,7 @@ def test_every_table_is_there_and_nothing_is_run_twice(recipe: Path) -> None:
     labels = set(found["detector"])
     assert labels == {
         *("LAE, no masks", "LAE, 1 masks", "LAE, 2 masks", "1 masks, random", "2 masks, random"),
-        *("latent only", "lambda 0.1", "empty", "meso4"),
+        *("latent only", "lambda 0.1", "without", "empty", "meso4"),
     }
     assert {"mass_inside", "pointing", "accuracy", "auc"} <= set(found["metric"])
     assert found.filter(pl.col("detector") == "LAE, 2 masks")["masks"].unique().to_list() == [2]
@@ -109,13 +111,15 @@ def test_every_table_is_there_and_nothing_is_run_twice(recipe: Path) -> None:
         "a toy",
     ):
         assert part in text
+    (control,) = (line for line in text.split("## Where it looks")[0].splitlines() if line.startswith("| without"))
+    assert control.startswith("| without | - | 2 | ")
     assert (page.parent / "lae.png").stat().st_size > 3000
     sheet = image.read(page.parent / "lae-one.jpg")  # crop, region, LAE before and after, MesoNet
     assert sheet.shape[1] > 5 * 144
     assert "![Where the detectors look](lae-one.jpg)" in text
     chosen = [json.loads(file.read_text()) for file in (recipe.parent / "out" / "runs").rglob("selection.json")]
     assert sorted((one["choice"], one["masks"]) for one in chosen) == sorted(
-        [("active", 1), ("active", 2), ("random", 1), ("random", 2), ("active", 2), ("active", 2)] * 2
+        [("active", 1), ("active", 2), ("random", 1), ("random", 2), ("active", 2), ("active", 2), ("active", 2)] * 2
     )
     before = {file: file.stat().st_mtime_ns for file in recipe.parent.rglob("weights.safetensors")}
     said.clear()

@@ -58,7 +58,8 @@ class ExperimentsRecipe(Recipe):
     ablations: dict[str, list[str]] = Field(default_factory=dict)  # tables 4 and 5: other stages 1, of the curve's task
     ablation_seeds: list[int] = Field(default_factory=list)  # the others', if empty: each is a stage 1 of its own
     weights: dict[str, list[str]] = Field(default_factory=dict)  # table 6: other stages 2, with the most masks
-    remedies: dict[str, list[str]] = Field(default_factory=dict)  # the same, but of every task
+    controls: dict[str, list[str]] = Field(default_factory=dict)  # stages 2 of every task and seed that need no mask
+    remedies: dict[str, list[str]] = Field(default_factory=dict)  # as ``weights``, but of every task
     remedy_seeds: list[int] = Field(default_factory=list)  # of these and of ``weights``; all seeds, if empty
     baselines: list[Contestant] = Field(default_factory=list)  # table 3's other rows
     baselines_common: list[str] = Field(default_factory=list)
@@ -85,7 +86,7 @@ class Row(NamedTuple):
 
     task: str
     label: str
-    kind: str  # "table 3", "remedies", "figure 5", "table 4", "table 6"
+    kind: str  # "table 3", "control", "remedies", "figure 5", "table 4", "table 6"
     masks: int
     folders: dict[int, Path]  # seed -> run
 
@@ -167,6 +168,8 @@ class Lab:
         most, seeds = max(settings.masks, default=0), settings.seeds
         for count in settings.masks:
             yield Second(f"LAE, {count} masks", "table 3", count, "active", seeds)
+        for label, overrides in settings.controls.items():
+            yield Second(label, "control", most, "active", seeds, tuple(overrides))
         for label, overrides in settings.remedies.items():
             yield Second(label, "remedies", most, "active", settings.remedy_seeds or seeds, tuple(overrides))
         if task.name == settings.curve_task:
@@ -354,7 +357,7 @@ def _check(settings: ExperimentsRecipe) -> None:
             raise RecipeError(f"looked_at: no baseline's recipe is called {name!r}")
     if settings.curve_task and settings.curve_task not in names:
         raise RecipeError(f"curve_task: no task {settings.curve_task!r}; there are {', '.join(names)}")
-    if (settings.remedies or settings.weights) and not settings.masks:
-        raise RecipeError("remedies and weights are stages 2 with the most masks: give masks")
+    if (settings.controls or settings.remedies or settings.weights) and not settings.masks:
+        raise RecipeError("controls, remedies and weights are stages 2 with the most masks: give masks")
     if (settings.ablations or settings.weights) and not settings.curve_task:
         raise RecipeError("ablations and weights are of the curve_task: name one")

@@ -35,6 +35,7 @@ class Text(NamedTuple):
 
 
 _FEW = 4  # points, for which a correlation says nothing
+_MAIN = ("table 3", "control")
 _CLAIM = ("mass_inside", "pointing", "pixel_auc")
 
 
@@ -75,7 +76,7 @@ def write(
 
 
 def _table_3(table: pl.DataFrame, task: Task) -> str:
-    own = table.filter((pl.col("task") == task.name) & (pl.col("kind") == "table 3"))
+    own = table.filter((pl.col("task") == task.name) & pl.col("kind").is_in(_MAIN))
     head = ("model", "masks", "seeds", f"accuracy seen: {task.seen}", f"accuracy unseen: {task.unseen}")
     rows = []
     for label in own["detector"].unique(maintain_order=True):
@@ -83,13 +84,14 @@ def _table_3(table: pl.DataFrame, task: Task) -> str:
         first = numbers.row(0, named=True)
         cells = [number(row(numbers, label, kind, "accuracy"), spread=True) for kind in (SEEN, UNSEEN)]
         cells += [number(row(numbers, label, kind, "auc")) for kind in (SEEN, UNSEEN)]
-        rows.append((label, str(first["masks"] or "-"), str(first["seeds"]), *cells))
+        masks = first["masks"] if first["kind"] == "table 3" else 0
+        rows.append((label, str(masks or "-"), str(first["seeds"]), *cells))
     return f"## Table 3, {task.name}\n\n{records.table((*head, 'AUC seen', 'AUC unseen'), rows)}"
 
 
 def _claim(table: pl.DataFrame, task: Task) -> str:
     """Where the attention lies, before and after stage 2."""
-    own = table.filter((pl.col("task") == task.name) & (pl.col("kind") == "table 3"))
+    own = table.filter((pl.col("task") == task.name) & pl.col("kind").is_in(_MAIN))
     rows = []
     for label in own["detector"].unique(maintain_order=True):
         numbers = own.filter(pl.col("detector") == label)

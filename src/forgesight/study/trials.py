@@ -46,6 +46,7 @@ class Search(Recipe):
     recipe: str  # relative to the experiments' own file
     methods: list[str] = Field(min_length=1)
     set: list[str] = Field(default_factory=list)
+    manifest: str = ""  # trained and judged on; the experiments' own, if empty
 
 
 class Trial(Search):
@@ -154,7 +155,12 @@ def experiments(
             if trial in wanted or lab.is_trained(trial, seed):
                 say(f"{_named(trial, seed)}: {lab.train(trial, seed)}")
     folders = lab.folders
-    judged = {name: [_judged(settings, name, one, out, progress) for one in of] for name, of in folders.items()}
+    trials = {trial.name: trial for trial in settings.trial}
+    judged = {
+        trial.name: [_judged(settings, trial, folder, out, progress) for folder in folders[trial.name]]
+        for trial in settings.trial
+        if trial.name in folders
+    }
     rows: list[dict[str, Any]] = []
     figures: dict[str, Path] = {}
     for sheet in settings.table:
@@ -169,8 +175,9 @@ def experiments(
                     rows.append({**named, "metric": metric, **interval._asdict(), **counts})
                 if sheet.clustered:
                     first = folders[name][0]
-                    folder = out / "clusters" / f"{first.name}-{'-'.join(methods)}"
-                    rows.append({**named, **_clustered(settings, first, folder, methods), **counts})
+                    folder = out / "clusters" / _plain(f"{first.name}-{'-'.join(methods)}")
+                    manifest = _manifest(settings, trials[name])
+                    rows.append({**named, **_clustered(settings, manifest, first, folder, methods), **counts})
                     figures.setdefault(sheet.title, folder / FIGURE)
     if not rows:
         raise ForgesightError(f"{out}: no trial of a table is trained, or no fake of one could be judged")
@@ -191,6 +198,11 @@ def experiments(
 
 def _seeds(trial: Trial) -> Sequence[int | None]:
     return trial.seeds or [None]
+
+
+def _plain(name: str) -> str:
+    """A name as a folder's."""
+    return name.replace("/", "_")
 
 
 def _named(trial: Trial, seed: int | None) -> str:
@@ -222,7 +234,7 @@ class Lab:
 
         one = next(one for one in self.settings.search if one.name == name)
         settings = config.load(self.recipe.parent / one.recipe, SearchRecipe, self._overrides(one))
-        return self.out / "searches" / f"{name}-{self._key(settings, one)}" / FILE
+        return self.out / "searches" / _plain(f"{name}-{self._key(settings, one)}") / FILE
 
     def train(self, trial: Trial, seed: int | None) -> str:
         """See that a trial is trained."""
@@ -255,14 +267,15 @@ class Lab:
             overrides.append(f"net.args.channels={channels_of(settings.net.args, trial.parameters)}")
             settings = config.load(path, TrainRecipe, overrides)
         named = trial.name if seed is None else f"{trial.name}-{seed}"
-        return self.out / "runs" / f"{named}-{self._key(settings, trial)}", overrides
+        return self.out / "runs" / _plain(f"{named}-{self._key(settings, trial)}"), overrides
 
     def _overrides(self, one: Search) -> list[str]:
-        given = [f"data.path={json.dumps(self.settings.manifest)}", f"data.methods={json.dumps(one.methods)}"]
+        manifest = _manifest(self.settings, one)
+        given = [f"data.path={json.dumps(str(manifest))}", f"data.methods={json.dumps(one.methods)}"]
         return [*one.set, *given]
 
     def _key(self, settings: TrainRecipe, one: Search) -> str:
-        return runs.key(settings, runs.data_digest(Path(self.settings.manifest), one.methods))[:12]
+        return runs.key(settings, runs.data_digest(_manifest(self.settings, one), one.methods))[:12]
 
 
 def channels_of(args: Mapping[str, Any], parameters: int) -> int:
@@ -298,22 +311,23 @@ def _alone(job: Job, threads: int) -> str:
             return f"{job.name}: {lab.search(next(one for one in settings.search if one.name == job.name))}"
         trial = next(one for one in settings.trial if one.name == job.name)
         said = f"{_named(trial, job.seed)}: {lab.train(trial, job.seed)}"
-        _judged(settings, trial.name, lab.folders[trial.name][-1], job.out, progress=False, workers=0)
+        _judged(settings, trial, lab.folders[trial.name][-1], job.out, progress=False, workers=0)
     except runs.FAILURES as error:
         return f"{job.name}: {runs.why(error)}"
     return said
 
 
 def _judged(
-    settings: TrialsRecipe, name: str, folder: Path, out: Path, progress: bool, workers: int | None = None
+    settings: TrialsRecipe, trial: Trial, folder: Path, out: Path, progress: bool, workers: int | None = None
 ) -> pl.DataFrame:
     """The undamaged rows of a trial on every method that a table judges it on."""
-    asked = {m for sheet in settings.table if name in sheet.trials for group in sheet.judged.values() for m in group}
+    sheets = [sheet for sheet in settings.table if trial.name in sheet.trials]
+    asked = {method for sheet in sheets for group in sheet.judged.values() for method in group}
     if not asked:
         return pl.DataFrame()
     options: dict[str, Any] = {"operators": (), "disorganised": False, "limit": settings.limit}
     options |= {"progress": progress, "workers": workers}
-    file = measure(Path(settings.manifest), folder, out / "judged" / folder.name, methods=sorted(asked), **options)
+    file = measure(_manifest(settings, trial), folder, out / "judged" / folder.name, methods=sorted(asked), **options)
     return pl.read_parquet(file.read_bytes())
 
 
@@ -325,11 +339,13 @@ def _part(rows: pl.DataFrame, methods: Sequence[str], small: float | None) -> pl
     return good.filter(standings.against(good, methods))
 
 
-def _clustered(settings: TrialsRecipe, folder: Path, out: Path, methods: Sequence[str]) -> dict[str, Any]:
-    asked = {"sha256": manifests.digest(Path(settings.manifest)), "methods": list(methods), "limit": settings.limit}
+def _clustered(
+    settings: TrialsRecipe, manifest: Path, folder: Path, out: Path, methods: Sequence[str]
+) -> dict[str, Any]:
+    asked = {"sha256": manifests.digest(manifest), "methods": list(methods), "limit": settings.limit}
     known = json.loads((out / RECORD).read_text(encoding="utf-8")) if (out / RECORD).exists() else {}
     if {name: known.get(name) for name in asked} != asked:
-        file = cluster(folder, Path(settings.manifest), out, methods=methods, limit=settings.limit)
+        file = cluster(folder, manifest, out, methods=methods, limit=settings.limit)
         known = json.loads(file.read_text(encoding="utf-8"))
     found = known["accuracy"]
     return {"metric": "clustered", "value": found["mean"], "low": found["lowest"], "high": found["highest"]}
@@ -354,27 +370,16 @@ def _maps(settings: TrialsRecipe, folders: dict[str, Path]) -> Image | None:
 
 
 def _check(settings: TrialsRecipe, recipe: Path, only: Sequence[str]) -> None:
-    samples = manifests.read(Path(settings.manifest))
-    splits.verify(samples)
-    have = {kind for sample in samples if sample.label for kind in sample.kinds}
-    trials = [trial.name for trial in settings.trial]
-    if len(set(trials)) < len(trials):
+    trials = {trial.name: trial for trial in settings.trial}
+    if len(trials) < len(settings.trial):
         raise RecipeError(f"{recipe}: two trials have one name")
-    for number, trial in enumerate(settings.trial):
-        if trial.after and trial.after not in trials[:number]:
-            raise RecipeError(f"{recipe}: {trial.name}: no trial {trial.after!r} before it to begin from")
-    asked = [(trial.name, method) for trial in settings.trial for method in trial.methods]
-    asked += [(sheet.title, m) for sheet in settings.table for group in sheet.judged.values() for m in group]
-    asked += [("shown_methods", m) for m in settings.shown_methods]
-    asked += [("degraded_methods", m) for m in settings.degraded_methods]
-    searches = [one.name for one in settings.search]
-    asked += [(one.name, method) for one in settings.search for method in one.methods]
+    before: set[str] = set()
     for trial in settings.trial:
-        if trial.cells and trial.cells not in searches:
+        if trial.after and trial.after not in before:
+            raise RecipeError(f"{recipe}: {trial.name}: no trial {trial.after!r} before it to begin from")
+        if trial.cells and trial.cells not in [one.name for one in settings.search]:
             raise RecipeError(f"{recipe}: {trial.name}: no search {trial.cells!r} whose cells it could take")
-    for where, method in asked:
-        if method not in have:
-            raise RecipeError(f"{recipe}: {where}: {settings.manifest} has no fake of the method {method!r}")
+        before.add(trial.name)
     named = [(sheet.title, name) for sheet in settings.table for name in sheet.trials]
     named += [("shown", name) for name in settings.shown]
     named += [("degraded", settings.degraded)] if settings.degraded else []
@@ -385,3 +390,25 @@ def _check(settings: TrialsRecipe, recipe: Path, only: Sequence[str]) -> None:
         for metric in sheet.metrics:
             if metric not in METRICS:
                 raise RecipeError(f"{recipe}: {sheet.title}: no metric {metric!r}; there are {', '.join(METRICS)}")
+    whole = Search(name="", recipe="", methods=[""])  # stands for the experiments' own manifest
+    asked = [(one, one.name, method) for one in (*settings.search, *settings.trial) for method in one.methods]
+    for sheet in settings.table:
+        methods = [method for group in sheet.judged.values() for method in group]
+        asked += [(trials[name], sheet.title, method) for name in sheet.trials for method in methods]
+    asked += [(whole, "shown_methods", method) for method in settings.shown_methods]
+    asked += [(whole, "degraded_methods", method) for method in settings.degraded_methods]
+    kinds = {manifest: _kinds(manifest) for manifest in {_manifest(settings, one) for one, _, _ in asked}}
+    for one, where, method in asked:
+        manifest = _manifest(settings, one)
+        if method not in kinds[manifest]:
+            raise RecipeError(f"{recipe}: {where}: {manifest} has no fake of the method {method!r}")
+
+
+def _manifest(settings: TrialsRecipe, one: Search) -> Path:
+    return Path(one.manifest or settings.manifest)
+
+
+def _kinds(manifest: Path) -> set[str]:
+    samples = manifests.read(manifest)
+    splits.verify(samples)
+    return {kind for sample in samples if sample.label for kind in sample.kinds}
