@@ -67,6 +67,12 @@ def test_names_that_give_no_detector(name: str, message: str) -> None:
         zoo.load(name)
 
 
+def test_a_folder_may_be_called_as_an_architecture_is(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    exported.rename(exported.with_name("meso4"))
+    monkeypatch.chdir(exported.parent)
+    assert zoo.load("meso4").card.calibration is not None
+
+
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CardError, match=r"neither model\.onnx nor"):
         zoo.load(tmp_path)

@@ -72,12 +72,10 @@ def load(name: str | Path, threads: int | None = None) -> Detector:
     """
     if str(name) in SHIPPED:
         folder = shipped_folder(str(name))
-    elif str(name) in ARCHITECTURES:
-        raise CardError(f"{name!r} is an architecture without trained weights: train it, then give its run folder")
-    else:
-        folder = Path(name)
-        if not folder.is_dir():
-            raise CardError(f"no detector {str(name)!r}: neither in the zoo ({', '.join(names())}) nor a folder")
+    elif not (folder := Path(name)).is_dir():
+        if str(name) in ARCHITECTURES:
+            raise CardError(f"{name!r} is an architecture without trained weights: train it, then give its run folder")
+        raise CardError(f"no detector {str(name)!r}: neither in the zoo ({', '.join(names())}) nor a folder")
     if (folder / ONNX_FILE).is_file():
         from forgesight.detectors.onnx_backend import OnnxDetector
 

@@ -105,7 +105,7 @@ def test_select_paint_finetune(stage_one: Path, tmp_path: Path) -> None:
     activations = [row["activation"] for row in index["faces"]]
     assert activations == sorted(activations, reverse=True)
     assert all(row["path"].endswith("-fake.png") for row in index["faces"])
-    assert "forgesight lae finetune" in (folder / "README.txt").read_text()
+    assert f"finetune {stage_one} --masks {folder} --out {stage_one}-painted\n" in (folder / "README.txt").read_text()
     assert (folder / "contact.jpg").stat().st_size > 500
 
     mask = np.zeros((64, 64, 3), np.uint8)

@@ -118,7 +118,8 @@ def select(
         "accuracy": round(chosen.accuracy, 4),
         "answered_by": "oracle" if oracle else "a person",
     }
-    paint.write(out, crops, rows, facts, f"forgesight lae finetune {folder} --masks {out}", known)
+    command = f"forgesight lae finetune {folder} --masks {out} --out {folder}-painted"
+    paint.write(out, crops, rows, facts, command, known)
     return out
 
 
