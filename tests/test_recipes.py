@@ -8,11 +8,12 @@ import pytest
 
 from forgesight.config import load
 from forgesight.detectors import zoo
+from forgesight.forge import attribute
 from forgesight.forge.build import BuildRecipe
 from forgesight.forge.lab import METHODS
 from forgesight.study.compare import CompareRecipe
 from forgesight.study.lae import ExperimentsRecipe
-from forgesight.study.trials import TrialsRecipe
+from forgesight.study.trials import TrialsRecipe, channels_of
 from forgesight.training.forgers.recipe import ForgerRecipe, defaults
 from forgesight.training.forgers.tasks import TASKS
 from forgesight.training.lae.recipe import LaeRecipe
@@ -92,12 +93,24 @@ def test_a_search_is_valid(path: Path) -> None:
     assert len(recipe.search.operations) == 11
 
 
-@pytest.mark.parametrize("path", sorted((FOLDER / "fakelocator").glob("experiments*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    sorted(path for paper in ("fakelocator", "add") for path in (FOLDER / paper).glob("experiments*.toml")),
+    ids=lambda path: path.parent.name,
+)
 def test_experiments_name_trainings_that_fit(path: Path) -> None:
     recipe = load(path, TrialsRecipe)
+    changes = {"attribute-transposed", "attribute-nearest", "attribute-bilinear"}
+    kinds = {*METHODS, *(f"{method}/{part}" for method in changes for part in attribute.PARTS)}
+    for search in recipe.search:
+        assert load(path.parent / search.recipe, SearchRecipe, search.set).loss.kind == "potential"
     for trial in recipe.trial:
         training = load(path.parent / trial.recipe, TrainRecipe, [*recipe.common, *trial.set])
         assert training.net.entry in zoo.ARCHITECTURES
-        assert set(trial.methods) <= set(METHODS)
+        assert set(trial.methods) <= kinds
+        assert trial.parameters is None or channels_of(training.net.args, trial.parameters) > 2
+        assert not trial.cells or trial.cells in {search.name for search in recipe.search}
     named = {trial.name for trial in recipe.trial}
-    assert {name for sheet in recipe.table for name in sheet.trials} <= named
+    for sheet in recipe.table:
+        assert set(sheet.trials) <= named
+        assert {method for group in sheet.judged.values() for method in group} <= kinds
