@@ -109,6 +109,8 @@ def test_every_table_is_there_and_nothing_is_run_twice(recipe: Path) -> None:
         "## Table 6",
         "## What else was tried, one",
         "a toy",
+        "Stage 1: 1 x 2 pairs at 64 px; stage 2: 1 x 3 pairs at 64 px, 2 faces with a mask beside every 2 pairs",
+        "without (attend.lambda_attention=0)",
     ):
         assert part in text
     (control,) = (line for line in text.split("## Where it looks")[0].splitlines() if line.startswith("| without"))

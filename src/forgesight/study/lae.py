@@ -28,6 +28,7 @@ from forgesight.study import runs, standings
 from forgesight.study.attention import attention_sheet
 from forgesight.study.compare import CompareRecipe, Contestant, compare, plan
 from forgesight.training.lae.recipe import LaeRecipe
+from forgesight.training.recipe import TrainRecipe
 from forgesight.types import Image, RecipeError
 
 TABLE = "experiments.parquet"
@@ -248,9 +249,30 @@ def experiments(
         from forgesight.study import lae_page
 
         sheets = {task.name: _looks(settings, recipe, out, task, models) for task in settings.task}
-        text = lae_page.Text(settings.title, settings.discussion, tuple(command))
+        text = lae_page.Text(settings.title, settings.discussion, tuple(command), _sizes(settings, recipe))
         lae_page.write(page_file, table, gains, settings.task, sheets, text, lab.manifest)
     return (out / TABLE).with_suffix(".csv")
+
+
+def _sizes(settings: ExperimentsRecipe, recipe: Path) -> tuple[str, ...]:
+    """How long everything is trained, in words."""
+
+    def told(what: str, of: TrainRecipe, epochs: int) -> str:
+        return f"{what}: {epochs} x {of.data.pairs_per_epoch} pairs at {of.crop.size_px} px"
+
+    folder = recipe.parent
+    one = config.load(folder / settings.stage_one, LaeRecipe, settings.common)
+    two = config.load(folder / settings.stage_one, LaeRecipe, [*settings.common, *settings.stage_two])
+    beside = f", {two.attend.batch_masks} faces with a mask beside every {two.optim.batch_pairs} pairs"
+    stages = [told("Stage 1", one, one.optim.epochs), told("stage 2", two, two.attend.epochs) + beside]
+    others = []
+    for baseline in settings.baselines:
+        of = config.load(folder / baseline.recipe, TrainRecipe, [*settings.baselines_common, *baseline.set])
+        others.append(told(Path(baseline.recipe).stem, of, of.optim.epochs))
+    changed = [f"{name} ({', '.join(of)})" for name, of in {**settings.ablations, **settings.weights}.items()]
+    changed += [f"{name} ({', '.join(of)})" for name, of in {**settings.controls, **settings.remedies}.items()]
+    found = ("; ".join(stages), "; ".join(others), "Changed: " + "; ".join(changed) if changed else "")
+    return tuple(line for line in found if line)
 
 
 def _single(row: Row, seed: int, scores: pl.DataFrame, task: Task) -> dict[str, Any]:

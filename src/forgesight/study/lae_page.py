@@ -32,6 +32,7 @@ class Text(NamedTuple):
     title: str
     discussion: str
     command: tuple[str, ...]
+    sizes: tuple[str, ...]  # what was trained for how long
 
 
 _FEW = 4  # points, for which a correlation says nothing
@@ -67,6 +68,7 @@ def write(
             list(text.command),
             [
                 f"Manifest: `{manifest}`, SHA-256 `{manifests.digest(manifest)}`",
+                *text.sizes,
                 f"Intervals: percentile bootstrap, {DRAWS} draws of people, the same for every seed of a model",
                 "Masks were answered by the manifest's regions; `selection.json` of every run counts them",
             ],
