@@ -83,6 +83,17 @@ def write(samples: Sequence[Sample], path: Path) -> None:
         part.write_bytes(content)
 
 
+def of_methods(samples: Iterable[Sample], methods: Iterable[str]) -> list[Sample]:
+    """All reals, and the fakes of some methods, or of some ``method/attribute`` (``Sample.kinds``)."""
+    asked = set(methods)
+    return [sample for sample in samples if not sample.label or not asked.isdisjoint(sample.kinds)]
+
+
+def kinds(samples: Iterable[Sample]) -> set[str]:
+    """Every name by which fakes may be asked for."""
+    return {kind for sample in samples if sample.label for kind in sample.kinds}
+
+
 def digest(path: Path) -> str:
     """SHA-256 of the manifest file, in hexadecimal, as ``sha256sum`` prints it. Run folders keep it.
 

@@ -255,13 +255,8 @@ def _truth(asked: Asked, rgb: Image, target: Target) -> tuple[Any, str | None, s
 def _rows(sample: Sample, found: Views, detector: Detector) -> Iterator[dict[str, Any]]:
     known = {
         **{"path": str(sample.path), "label": sample.label, "method": sample.method, "kinds": list(sample.kinds)},
-        **{
-            "dataset": sample.dataset,
-            "person": person(sample),
-            "status": str(found.status),
-            "note": found.note or None,
-            "target": found.target,
-        },
+        **{"dataset": sample.dataset, "person": person(sample), "target": found.target},
+        **{"status": str(found.status), "note": found.note or None},
     }
     if not found.views:
         yield known

@@ -175,7 +175,7 @@ def selected(manifest: Path, split: str, methods: Sequence[str] | None) -> list[
         have = ", ".join(sorted({sample.split for sample in everything})) or "none, it is empty"
         raise ManifestError(f"{manifest}: no sample in the split {split!r}; its splits are: {have}")
     _check_present(methods or (), samples, manifest, split)
-    return [s for s in samples if not s.label or methods is None or not set(methods).isdisjoint(s.kinds)]
+    return samples if methods is None else manifests.of_methods(samples, methods)
 
 
 def limited(samples: Sequence[Sample], limit: int | None, seed: int) -> list[Sample]:
@@ -191,7 +191,7 @@ def limited(samples: Sequence[Sample], limit: int | None, seed: int) -> list[Sam
 
 
 def _check_present(methods: Sequence[str], samples: Sequence[Sample], manifest: Path, split: str) -> None:
-    present = {kind for sample in samples if sample.label for kind in sample.kinds}
+    present = manifests.kinds(samples)
     for method in methods:
         if method not in present:
             known = ", ".join(sorted({sample.method for sample in samples if sample.label})) or "none"

@@ -46,9 +46,9 @@ def key(training: TrainRecipe, data: str) -> str:
 
 def data_digest(manifest: Path, methods: Sequence[str]) -> str:
     """SHA-256 of all that is trained on: reals and the fakes of some methods, what is known of them, their files."""
-    found, wanted = hashlib.sha256(), set(methods)
-    for sample in manifests.read(manifest):
-        if sample.split != "test" and (not sample.label or not wanted.isdisjoint(sample.kinds)):
+    found = hashlib.sha256()
+    for sample in manifests.of_methods(manifests.read(manifest), methods):
+        if sample.split != "test":
             files = (sample.path, sample.region, sample.mask)
             contents = [cards.sha256(file) if file is not None and file.is_file() else "-" for file in files]
             points = "-" if sample.landmarks is None else sample.landmarks.tolist()
@@ -60,6 +60,11 @@ def data_digest(manifest: Path, methods: Sequence[str]) -> str:
 def why(error: BaseException) -> str:
     """A failure in one line."""
     return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def slug(name: str) -> str:
+    """A name as that of a file or a folder."""
+    return "-".join("".join(c if c.isalnum() else " " for c in name.lower()).split())
 
 
 def short(*parts: object) -> str:

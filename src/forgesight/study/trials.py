@@ -8,6 +8,7 @@ FakeLocator's tables IV to X are such a recipe, and ADD's.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -157,9 +158,7 @@ def experiments(
     folders = lab.folders
     trials = {trial.name: trial for trial in settings.trial}
     judged = {
-        trial.name: [_judged(settings, trial, folder, out, progress) for folder in folders[trial.name]]
-        for trial in settings.trial
-        if trial.name in folders
+        name: [_judged(settings, trials[name], folder, out, progress) for folder in of] for name, of in folders.items()
     }
     rows: list[dict[str, Any]] = []
     figures: dict[str, Path] = {}
@@ -175,7 +174,7 @@ def experiments(
                     rows.append({**named, "metric": metric, **interval._asdict(), **counts})
                 if sheet.clustered:
                     first = folders[name][0]
-                    folder = out / "clusters" / _plain(f"{first.name}-{'-'.join(methods)}")
+                    folder = out / "clusters" / runs.slug(f"{first.name}-{'-'.join(methods)}")
                     manifest = _manifest(settings, trials[name])
                     rows.append({**named, **_clustered(settings, manifest, first, folder, methods), **counts})
                     figures.setdefault(sheet.title, folder / FIGURE)
@@ -200,11 +199,6 @@ def _seeds(trial: Trial) -> Sequence[int | None]:
     return trial.seeds or [None]
 
 
-def _plain(name: str) -> str:
-    """A name as a folder's."""
-    return name.replace("/", "_")
-
-
 def _named(trial: Trial, seed: int | None) -> str:
     return trial.name if seed is None else f"{trial.name}, seed {seed}"
 
@@ -215,6 +209,7 @@ class Lab:
     def __init__(self, settings: TrialsRecipe, recipe: Path, out: Path, progress: bool) -> None:
         self.settings, self.recipe, self.out, self.progress = settings, recipe, out, progress
         self.folders: dict[str, list[Path]] = {}
+        self.digest = functools.cache(lambda manifest, *methods: runs.data_digest(manifest, methods))
 
     def search(self, one: Search) -> str:
         """See that cells are searched."""
@@ -234,7 +229,7 @@ class Lab:
 
         one = next(one for one in self.settings.search if one.name == name)
         settings = config.load(self.recipe.parent / one.recipe, SearchRecipe, self._overrides(one))
-        return self.out / "searches" / _plain(f"{name}-{self._key(settings, one)}") / FILE
+        return self.out / "searches" / runs.slug(f"{name}-{self._key(settings, one)}") / FILE
 
     def train(self, trial: Trial, seed: int | None) -> str:
         """See that a trial is trained."""
@@ -267,7 +262,7 @@ class Lab:
             overrides.append(f"net.args.channels={channels_of(settings.net.args, trial.parameters)}")
             settings = config.load(path, TrainRecipe, overrides)
         named = trial.name if seed is None else f"{trial.name}-{seed}"
-        return self.out / "runs" / _plain(f"{named}-{self._key(settings, trial)}"), overrides
+        return self.out / "runs" / runs.slug(f"{named}-{self._key(settings, trial)}"), overrides
 
     def _overrides(self, one: Search) -> list[str]:
         manifest = _manifest(self.settings, one)
@@ -275,7 +270,7 @@ class Lab:
         return [*one.set, *given]
 
     def _key(self, settings: TrainRecipe, one: Search) -> str:
-        return runs.key(settings, runs.data_digest(_manifest(self.settings, one), one.methods))[:12]
+        return runs.key(settings, self.digest(_manifest(self.settings, one), *one.methods))[:12]
 
 
 def channels_of(args: Mapping[str, Any], parameters: int) -> int:
@@ -411,4 +406,4 @@ def _manifest(settings: TrialsRecipe, one: Search) -> Path:
 def _kinds(manifest: Path) -> set[str]:
     samples = manifests.read(manifest)
     splits.verify(samples)
-    return {kind for sample in samples if sample.label for kind in sample.kinds}
+    return manifests.kinds(samples)

@@ -14,7 +14,7 @@ from forgesight.data.sources.faces import credits
 from forgesight.evaluation import bars
 from forgesight.media import image
 from forgesight.metrics.intervals import DRAWS
-from forgesight.study import robustness
+from forgesight.study import robustness, runs
 from forgesight.training.search.run import ALPHAS, CELLS, LOG
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _cells(page: Path, found: Found) -> str:
     for name, folder in found.cells.items():
         shown = []
         for kind in (CELLS, ALPHAS):
-            file = page.with_name(f"{page.stem}-{_plain(name)}-{kind}")
+            file = page.with_name(f"{page.stem}-{runs.slug(name)}-{kind}")
             file.write_bytes((folder / kind).read_bytes())
             shown.append(f"![{name}]({file.name})")
         last = [*records.read_log(folder / LOG).values()][-1]
@@ -88,7 +88,7 @@ def _section(page: Path, sheet: Sheet, found: Found) -> str:
     shown = records.table(("trial", "judged on", "real / fake", *metrics), rows) if rows else "Not measured."
     figure = found.clusters.get(sheet.title)
     if figure is not None and figure.exists():
-        file = page.with_name(f"{page.stem}-{_plain(sheet.title)}.png")
+        file = page.with_name(f"{page.stem}-{runs.slug(sheet.title)}.png")
         file.write_bytes(figure.read_bytes())
         shown += f"\n\n![Features by t-SNE, the first of these]({file.name})"
     return f"## {sheet.title}\n\n{text}{shown}"
@@ -113,7 +113,3 @@ def _maps(page: Path, settings: TrialsRecipe, found: Found) -> str:
         f"Held-out fakes of people who consented to be shown in altered form; each map is scaled to its maximum. "
         f"Trials: {', '.join(settings.shown)}. Credits: {credits()}."
     )
-
-
-def _plain(title: str) -> str:
-    return "-".join("".join(c if c.isalnum() else " " for c in title.lower()).split())

@@ -193,11 +193,11 @@ def wanted(settings: TrainRecipe) -> list[Sample]:
         ForgesightError: there is no fake of one of them.
     """
     samples = sources.read(Path(settings.data.path))
-    methods = set(settings.data.methods)
-    unknown = sorted(methods - {kind for s in samples if s.label for kind in s.kinds})
+    methods = settings.data.methods
+    unknown = sorted(set(methods) - manifest.kinds(samples))
     if unknown:
         raise ForgesightError(f"data.methods: {settings.data.path} has no fake of the method {unknown[0]!r}")
-    return [s for s in samples if not s.label or not methods or not methods.isdisjoint(s.kinds)]
+    return manifest.of_methods(samples, methods) if methods else samples
 
 
 def pairs_of(

@@ -57,7 +57,7 @@ class Reconstructing(Stage):
         self.held = (comparator,)  # not a part of what is trained, averaged or kept in checkpoints
 
     def on_fit_start(self) -> None:
-        """Take the comparator to where the net is."""
+        """Take the critics to where the net is, laid out in memory as it is."""
         for critic in (self.discriminator, *self.held):
             if critic is not None:
                 critic.to(self.device).to(memory_format=torch.channels_last)
