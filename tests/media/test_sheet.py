@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from forgesight.media.sheet import heat, sheet
+from forgesight.media.sheet import heat, noted, sheet
 
 
 def test_tiles_stand_in_their_rows_and_columns() -> None:
@@ -38,3 +38,22 @@ def test_heat_is_nothing_where_the_map_is_nothing() -> None:
     hot = heat(rgb, plane)
     assert np.array_equal(hot[1:], rgb[1:])
     assert hot[0, 0].tolist() != [90, 90, 90]
+
+
+def test_a_scale_is_a_bar_of_the_heats_colours_below_the_tiles() -> None:
+    tile = np.zeros((10, 10, 3), np.uint8)
+    made = sheet([("", [tile] * 4)], tile_px=60, scale=("low", "high"))
+    bar = made[22 + 60 :]
+    assert bar.shape[0] == 22
+    coloured = [tuple(colour) for colour in bar[11, 50:-50] if len(set(colour.tolist())) > 1]
+    assert len(set(coloured)) > 20
+    assert (bar[:, :40] < 100).any(), "the name of the low end"
+    assert (bar[:, -40:] < 100).any(), "the name of the high end"
+
+
+def test_a_note_stands_in_the_lower_left_corner() -> None:
+    picture = np.full((60, 60, 3), 90, np.uint8)
+    made = noted(picture, "0.12")
+    assert (made[40:, :40] != 90).any()
+    assert (made[:40] == 90).all()
+    assert (made[:, 45:] == 90).all()

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from forgesight.cli import app
 from forgesight.data import manifest
 from forgesight.media import faces, image
-from forgesight.study.trials import experiments
+from forgesight.study.trials import REALS, experiments
 from forgesight.types import RecipeError, Sample
 from tests.fakes import LIGHTNING_CHATTER, astronaut, save, toy_training
 
@@ -29,6 +29,7 @@ shown_methods = ["blur"]
 degraded = "led"
 degraded_methods = ["blur"]
 limit = 4
+degraded_limit = 3
 discussion = "It is a toy."
 [[trial]]
 name = "plain"
@@ -46,6 +47,7 @@ text = "Seen and not."
 trials = ["plain", "led"]
 metrics = ["accuracy", "eer", "coss", "psnr", "iinc", "area"]
 clustered = true
+mean_map = true
 [table.judged]
 seen = ["blur"]
 unseen = ["white"]
@@ -93,15 +95,29 @@ def test_every_table_is_there_and_nothing_is_run_twice(recipe: Path) -> None:
     result = CliRunner().invoke(app, said.split())
     assert result.exit_code == 0, result.output
     found = pl.read_csv(out / "experiments.csv")
-    assert set(found["trial"]) == {"plain", "led"}
-    assert set(found["judged"]) == {"seen", "unseen", "all", "odd"}
+    assert set(found["trial"]) == {"plain", "led", "mean map"}
+    assert set(found["judged"]) == {"seen", "unseen", "all", "odd", "london"}
     assert found.filter(judged="odd")["n_fake"].unique().to_list() == [2]
     assert "coss_inside" in found.filter(judged="odd")["metric"].to_list()
     first = found.filter((pl.col("table") == "Table one") & (pl.col("judged") == "unseen"))
     assert {"accuracy", "eer", "coss", "clustered", "area", "recall"} <= set(first["metric"])
     assert first["n_fake"].unique().to_list() == [4]
+    london = found.filter((pl.col("table") == REALS) & (pl.col("judged") == "london") & (pl.col("trial") == "led"))
+    at = {row["metric"]: row["value"] for row in london.iter_rows(named=True)}
+    rows = pl.read_parquet(next((out / "judged").glob("led-*/robustness.parquet"))).filter(label=0)
+    assert at["area_median"] == pytest.approx(np.median(rows["area"]))
+    assert at["spotted"] == (rows["area"] > 0.01).mean()
+    assert london["n_real"].unique().to_list() == [4]
     text = page.read_text()
-    for part in ("## The trials", "## Table one", "It is a toy", "## Small regions", "## led, degraded", "### JPEG"):
+    for part in (
+        "## The trials",
+        f"## {REALS}",
+        "## Table one",
+        "It is a toy",
+        "## Small regions",
+        "## led, degraded",
+        "### JPEG",
+    ):
         assert part in text
     assert "| trial | judged on | real / fake | accuracy | eer | coss | psnr | iinc | area | clustered |" in text
     for figure in ("toy-maps.jpg", "toy-degraded.png", "toy-table-one.png"):
@@ -192,7 +208,7 @@ def test_trials_side_by_side_and_one_attribute_of_a_method(recipe: Path) -> None
     assert sorted(lines[:2]) == ["even: trained", "plain: trained"]
     assert lines[2:] == ["even: trained before", "plain: trained before"]
     found = pl.read_csv(out / "experiments.csv")
-    assert set(found["trial"]) == {"plain", "even"}
+    assert set(found["trial"]) == {"plain", "even", "mean map"}
     rows = manifest.read(next((out / "runs").glob("even-*/manifest.parquet")))
     assert {s.attributes for s in rows if s.label} == {("even",)}
     assert len({s.attributes for s in rows if not s.label}) == 2

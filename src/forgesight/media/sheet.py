@@ -25,12 +25,17 @@ def heat(rgb: Image, plane: Plane) -> Image:
 
 
 def sheet(
-    rows: Sequence[tuple[str, Sequence[Image | Plane | None]]], headings: Sequence[str] = (), *, tile_px: int = 144
+    rows: Sequence[tuple[str, Sequence[Image | Plane | None]]],
+    headings: Sequence[str] = (),
+    *,
+    tile_px: int = 144,
+    scale: tuple[str, str] | None = None,
 ) -> Image:
     """Rows of square tiles, each row under its label, each column under its heading.
 
     A tile is a picture (H, W, 3), a plane (H, W) in 0..1, which is drawn in gray, or None, which is left blank. Tiles
-    of another shape are fitted in. Where there are more tiles than headings, the headings begin again.
+    of another shape are fitted in. Where there are more tiles than headings, the headings begin again. ``scale`` asks
+    for the bar of ``heat``'s colours and names its ends.
     """
     columns = max((len(tiles) for _, tiles in rows), default=0)
     font = ImageFont.load_default(_TEXT_PX)
@@ -38,7 +43,8 @@ def sheet(
     width = columns * (tile_px + _GAP_PX) + _GAP_PX
     width = max(width, *(round(font.getlength(label)) + 2 * _GAP_PX for label, _ in rows)) if rows else width
     top = line if headings else 0
-    canvas = Pillow.new("RGB", (width, top + len(rows) * (line + tile_px)), "white")
+    below = line if scale else 0
+    canvas = Pillow.new("RGB", (width, top + len(rows) * (line + tile_px) + below), "white")
     draw = ImageDraw.Draw(canvas)
     for column in range(columns if headings else 0):
         at = (_GAP_PX + column * (tile_px + _GAP_PX) + tile_px / 2, line / 2)
@@ -49,7 +55,27 @@ def sheet(
         for column, tile in enumerate(tiles):
             if tile is not None:
                 canvas.paste(_tile(tile, tile_px), (_GAP_PX + column * (tile_px + _GAP_PX), above + line))
+    if scale:
+        low, high = (round(font.getlength(text)) + _GAP_PX for text in scale)
+        middle = canvas.height - line / 2
+        draw.text((_GAP_PX, middle), scale[0], "black", font, anchor="lm")
+        draw.text((width - _GAP_PX, middle), scale[1], "black", font, anchor="rm")
+        canvas.paste(_bar(max(1, width - low - high - 4 * _GAP_PX)), (low + 2 * _GAP_PX, round(middle - _TEXT_PX / 2)))
     return np.asarray(canvas, np.uint8)
+
+
+def noted(picture: Image, text: str) -> Image:
+    """A picture with a few small words in its lower left corner."""
+    canvas = Pillow.fromarray(picture)
+    draw = ImageDraw.Draw(canvas)
+    at = (_GAP_PX, canvas.height - _GAP_PX)
+    draw.text(at, text, "white", ImageFont.load_default(_TEXT_PX), anchor="ls", stroke_width=2, stroke_fill="black")
+    return np.asarray(canvas, np.uint8)
+
+
+def _bar(width: int) -> Pillow.Image:
+    ramp = np.tile(np.linspace(0, 1, width, dtype=np.float32), (_TEXT_PX, 1))
+    return Pillow.fromarray(heat(np.full((_TEXT_PX, width, 3), 150, np.uint8), ramp))
 
 
 def _tile(tile: Image | Plane, side_px: int) -> Pillow.Image:

@@ -12,19 +12,25 @@ from numpy.typing import NDArray
 from forgesight.data.sources.faces import may_be_shown
 from forgesight.detectors import cards
 from forgesight.evaluation.crops import Cut, cut
+from forgesight.evaluation.robustness import Asked, views
 from forgesight.media import sheet
-from forgesight.types import Image, Sample, Status
+from forgesight.types import CropProfile, Image, Sample, Status
 
 _TILE_PX = 184  # wide enough for a heading
 
 
 def attention_sheet(
-    fakes: Sequence[Sample], detectors: Sequence[tuple[str, Path]], *, each: int = 3, seed: int = 0
+    fakes: Sequence[Sample],
+    detectors: Sequence[tuple[str, Path]],
+    *,
+    each: int = 3,
+    seed: int = 0,
+    fakeness: bool = False,
 ) -> Image | None:
     """Fakes of people who may be shown, ``each`` of every method: crop, forged region, and where every detector looks.
 
-    ``detectors`` are (heading, run folder); their maps are laid over the crop that each of them is given. None if
-    nobody may be shown.
+    ``detectors`` are (heading, run folder); their maps are laid over the crop that each of them is given. With
+    ``fakeness`` the gray-scale one stands in place of the region. None if nobody may be shown.
     """
     chosen: list[tuple[str, Sample]] = []
     for method in dict.fromkeys(sample.method for sample in fakes):
@@ -33,14 +39,17 @@ def attention_sheet(
         chosen += [(f"{method}, {place}", shown[int(number)]) for place, number in enumerate(order, 1)]
     looks = [_looks(folder, [sample for _, sample in chosen]) for _, folder in detectors]
     rows = []
-    for number, (label, _) in enumerate(chosen):
+    for number, (label, sample) in enumerate(chosen):
         first = looks[0][number][0]
         if first.crop is None or first.truth is None:
             continue  # no face was found in it, or nothing is known of it
-        tiles: list[Image | NDArray[np.float32] | None] = [first.crop, first.truth.astype(np.float32)]
+        truth = _fakeness(sample, cards.read(detectors[0][1]).crop) if fakeness else first.truth.astype(np.float32)
+        tiles: list[Image | NDArray[np.float32] | None] = [first.crop, truth]
         tiles += [_laid_over(*look[number]) for look in looks]
         rows.append((label, tiles))
-    return sheet.sheet(rows, ("forged", "region", *(name for name, _ in detectors)), tile_px=_TILE_PX) if rows else None
+    headings = ("forged", "fakeness" if fakeness else "region", *(name for name, _ in detectors))
+    scale = ("nothing", "the most of that map")
+    return sheet.sheet(rows, headings, tile_px=_TILE_PX, scale=scale) if rows else None
 
 
 def planes(folder: Path, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -63,9 +72,18 @@ def _looks(folder: Path, samples: Sequence[Sample]) -> list[tuple[Cut, NDArray[n
 
 
 def _laid_over(given: Cut, plane: NDArray[np.float32] | None) -> Image | None:
-    """A map over its crop, brightest where it is brightest: what counts is where, not how much."""
+    """A map over its crop, brightest where it is brightest; how much that is stands in a corner."""
     if plane is None or given.crop is None:
         return None
     side = given.crop.shape[0]
-    whole = cv2.resize(plane / max(float(plane.max()), 1e-6), (side, side), interpolation=cv2.INTER_LINEAR)
-    return sheet.heat(given.crop, np.asarray(np.clip(whole, 0, 1), np.float32))
+    most = float(plane.max())
+    whole = cv2.resize(plane / max(most, 1e-6), (side, side), interpolation=cv2.INTER_LINEAR)
+    return sheet.noted(sheet.heat(given.crop, np.asarray(np.clip(whole, 0, 1), np.float32)), f"{most:.2f}")
+
+
+def _fakeness(sample: Sample, profile: CropProfile) -> NDArray[np.float32] | None:
+    """The gray-scale fakeness of a crop, as bright as it can be."""
+    found = views(Asked(sample, None), profile).views
+    if not found or found[0].truth is None:
+        return None
+    return np.asarray(found[0].truth / max(float(found[0].truth.max()), 1e-6), np.float32)

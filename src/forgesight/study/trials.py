@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import polars as pl
 from pydantic import Field
 
@@ -22,10 +24,11 @@ from forgesight.config import Recipe
 from forgesight.data import manifest as manifests
 from forgesight.data import splits
 from forgesight.detectors import cards, zoo
-from forgesight.evaluation.robustness import measure
+from forgesight.evaluation.robustness import MAPS, measure
 from forgesight.evaluation.table import write_table
+from forgesight.metrics.intervals import Interval, bootstrap_mean
 from forgesight.processes import spread
-from forgesight.study import runs, standings
+from forgesight.study import meanmap, runs, standings
 from forgesight.study.attention import attention_sheet
 from forgesight.study.cluster import FIGURE, RECORD, cluster
 from forgesight.study.robustness import curves, numbers
@@ -38,6 +41,9 @@ METRICS = (
     *("coss", "psnr", "ssim", "iou", "dice", "pbca", "iinc", "recall", "area", "hull_iou"),
     *("coss_inside", "psnr_inside", "ssim_inside"),
 )
+REALS = "Real photographs, by source"
+REAL_METRICS = ("real_accuracy", "area", "area_median", "spotted")
+SPOTTED = 0.01  # a real photograph is, if more than this share of its map is at or above 0.1
 
 
 class Search(Recipe):
@@ -68,6 +74,7 @@ class Sheet(Recipe):
     judged: dict[str, list[str]] = Field(min_length=1)  # what a group is called -> its methods
     metrics: list[str] = Field(default_factory=lambda: ["accuracy", "auc"], min_length=1)
     small: float | None = Field(None, gt=0, le=1)  # only fakes whose forged area is below this share of the crop
+    mean_map: bool = False  # also the mean fakeness of each group's own training fakes, as a map to beat
     clustered: bool = False  # also the accuracy by clusters of features and one known photograph, ten draws
 
 
@@ -81,6 +88,7 @@ class TrialsRecipe(Recipe):
     table: list[Sheet] = Field(min_length=1)
     common: list[str] = Field(default_factory=list)  # of all trials
     limit: int | None = Field(None, ge=1)  # judged: at most so many reals, and so many fakes of each method
+    degraded_limit: int | None = Field(None, ge=1)  # the same of what is measured under degradation
     shown: list[str] = Field(default_factory=list)  # trials whose maps are drawn, of people who may be shown
     shown_methods: list[str] = Field(default_factory=list)
     degraded: str = ""  # the trial that is also measured under degradation
@@ -178,6 +186,14 @@ def experiments(
                     manifest = _manifest(settings, trials[name])
                     rows.append({**named, **_clustered(settings, manifest, first, folder, methods), **counts})
                     figures.setdefault(sheet.title, folder / FIGURE)
+        like = next((folders[name][0] for name in sheet.trials if name in folders), None)
+        if sheet.mean_map and like is not None:
+            for group, methods in sheet.judged.items():
+                named = {"table": sheet.title, "trial": meanmap.NAME, "judged": group, "seeds": 1}
+                rows += [{**named, **row} for row in _by_mean_map(settings, methods, like, out, sheet.small)]
+    mapped = dict.fromkeys(name for sheet in settings.table if "area" in sheet.metrics for name in sheet.trials)
+    for name in (name for name in mapped if name in judged):
+        rows += [{"table": REALS, "trial": name, **row} for row in _on_reals(judged[name])]
     if not rows:
         raise ForgesightError(f"{out}: no trial of a table is trained, or no fake of one could be judged")
     table = pl.DataFrame(rows).with_columns(pl.col(pl.Float64).fill_nan(None))
@@ -334,6 +350,41 @@ def _part(rows: pl.DataFrame, methods: Sequence[str], small: float | None) -> pl
     return good.filter(standings.against(good, methods))
 
 
+def _by_mean_map(
+    settings: TrialsRecipe, methods: Sequence[str], folder: Path, out: Path, small: float | None
+) -> list[dict[str, Any]]:
+    """How well the mean fakeness does as everybody's map, in crops like those of a run."""
+    manifest = Path(settings.manifest)
+    detector = meanmap.mean_map(manifest, methods, cards.read(folder).crop)
+    place = out / "judged" / runs.slug(f"{meanmap.NAME}-{'-'.join(methods)}-{detector.card.weights}"[:150])
+    options: dict[str, Any] = {"operators": (), "disorganised": False, "limit": settings.limit, "progress": False}
+    part = _part(pl.read_parquet(measure(manifest, detector, place, methods=methods, **options)), methods, small)
+    counts = {"n_real": part.filter(label=0).height, "n_fake": part.filter(label=1).height}
+    found = {metric: interval for metric, interval in numbers(part).items() if metric in MAPS}
+    return [{"metric": metric, **interval._asdict(), **counts} for metric, interval in found.items()]
+
+
+def _on_reals(parts: Sequence[pl.DataFrame]) -> list[dict[str, Any]]:
+    """What the trials of some seeds call forged of each source's real photographs; the median has no interval."""
+    rows = []
+    for source in parts[0].filter((pl.col("label") == 0) & (pl.col("status") == "ok"))["dataset"].unique().sort():
+        own = [part.filter(dataset=source, label=0, status="ok") for part in parts]
+        found = numbers(*own)
+        areas = pl.concat(part["area"].drop_nulls() for part in own)
+        if not len(areas):
+            continue
+        people = [person for part in own for person in part.filter(pl.col("area").is_not_null())["person"]]
+        found["area_median"] = Interval(float(np.median(areas)), math.nan, math.nan)
+        found["spotted"] = bootstrap_mean(areas.to_numpy() > SPOTTED, people)
+        counts = {"n_real": own[0].height, "n_fake": 0}
+        asked = {name: found[name] for name in REAL_METRICS}
+        rows += [
+            {"judged": source, "seeds": len(own), "metric": metric, **interval._asdict(), **counts}
+            for metric, interval in asked.items()
+        ]
+    return rows
+
+
 def _clustered(
     settings: TrialsRecipe, manifest: Path, folder: Path, out: Path, methods: Sequence[str]
 ) -> dict[str, Any]:
@@ -350,7 +401,11 @@ def _degraded(settings: TrialsRecipe, folders: dict[str, Path], out: Path, progr
     if settings.degraded not in folders:
         return None
     folder = folders[settings.degraded]
-    options: dict[str, Any] = {"methods": settings.degraded_methods, "limit": settings.limit, "progress": progress}
+    options: dict[str, Any] = {
+        "methods": settings.degraded_methods,
+        "limit": settings.degraded_limit,
+        "progress": progress,
+    }
     file = measure(Path(settings.manifest), folder, out / "degraded" / folder.name, **options)
     return curves(pl.read_parquet(file.read_bytes()))
 
@@ -361,7 +416,7 @@ def _maps(settings: TrialsRecipe, folders: dict[str, Path]) -> Image | None:
         return None
     samples = [s for s in manifests.read(Path(settings.manifest)) if s.label and s.split == "test"]
     chosen = [s for m in settings.shown_methods for s in samples if m in s.kinds]
-    return attention_sheet(chosen, detectors, each=2)
+    return attention_sheet(chosen, detectors, each=2, fakeness=True)
 
 
 def _check(settings: TrialsRecipe, recipe: Path, only: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from forgesight.evaluation import bars
 from forgesight.media import image
 from forgesight.metrics.intervals import DRAWS
 from forgesight.study import robustness, runs
+from forgesight.study.trials import REAL_METRICS, REALS, SPOTTED
 from forgesight.training.search.run import ALPHAS, CELLS, LOG
 
 if TYPE_CHECKING:
@@ -34,12 +35,14 @@ def write(page: Path, settings: TrialsRecipe, found: Found, command: tuple[str, 
         "Written by `forgesight experiments`, not by hand. 95 % intervals over people in parentheses; of *clustered*, "
         "the lowest and the highest of ten draws. Verdicts are at 0.5, both classes counting alike; maps are judged on "
         "fakes, *area* (the share of the map at or above 0.1) on reals, *hull_iou* (with the hull of the landmarks, at "
-        "0.5) on both. Of a trial with several seeds, each number is the mean over them.",
+        "0.5) on both. *mean map* looks at no photograph: it is the mean fakeness of training fakes of the methods it "
+        "is judged on. Of a trial with several seeds, each number is the mean over them.",
         f"## What we make of it\n\n*Written by hand, after the tables.* {settings.discussion}"
         if settings.discussion
         else "",
         _trials(settings, found.sizes),
         *(_section(page, sheet, found) for sheet in settings.table),
+        _reals(found),
         _cells(page, found),
         _degraded(page, settings, found),
         _maps(page, settings, found),
@@ -76,22 +79,36 @@ def _cells(page: Path, found: Found) -> str:
 
 
 def _section(page: Path, sheet: Sheet, found: Found) -> str:
-    own = found.table.filter(pl.col("table") == sheet.title)
     metrics = [*sheet.metrics, *(["clustered"] if sheet.clustered else [])]
-    rows = []
-    for (trial, group), part in own.group_by(["trial", "judged"], maintain_order=True):
-        at = {row["metric"]: row for row in part.iter_rows(named=True)}
-        first = part.row(0, named=True)
-        cells = (bars.number(at.get(metric, {})) for metric in metrics)
-        rows.append((str(trial), str(group), f"{first['n_real']} / {first['n_fake']}", *cells))
     text = f"{sheet.text}\n\n" if sheet.text else ""
-    shown = records.table(("trial", "judged on", "real / fake", *metrics), rows) if rows else "Not measured."
+    shown = _rows(sheet.title, metrics, found) or "Not measured."
     figure = found.clusters.get(sheet.title)
     if figure is not None and figure.exists():
         file = page.with_name(f"{page.stem}-{runs.slug(sheet.title)}.png")
         file.write_bytes(figure.read_bytes())
         shown += f"\n\n![Features by t-SNE, the first of these]({file.name})"
     return f"## {sheet.title}\n\n{text}{shown}"
+
+
+def _reals(found: Found) -> str:
+    shown = _rows(REALS, REAL_METRICS, found)
+    text = (
+        f"Held-out photographs: the share called real, the mean and the median of *area*, and *spotted*, the share of "
+        f"photographs whose area is above {SPOTTED:.0%}."
+    )
+    return f"## {REALS}\n\n{text}\n\n{shown}" if shown else ""
+
+
+def _rows(title: str, metrics: Sequence[str], found: Found) -> str:
+    """A table of ``found``, a line for each trial and group; empty if nothing was measured."""
+    rows = []
+    own = found.table.filter(pl.col("table") == title)
+    for (trial, group), part in own.group_by(["trial", "judged"], maintain_order=True):
+        at = {row["metric"]: row for row in part.iter_rows(named=True)}
+        first = part.row(0, named=True)
+        cells = (bars.number(at.get(metric, {})) for metric in metrics)
+        rows.append((str(trial), str(group), f"{first['n_real']} / {first['n_fake']}", *cells))
+    return records.table(("trial", "judged on", "real / fake", *metrics), rows) if rows else ""
 
 
 def _degraded(page: Path, settings: TrialsRecipe, found: Found) -> str:
@@ -109,7 +126,8 @@ def _maps(page: Path, settings: TrialsRecipe, found: Found) -> str:
         image.encode(found.maps, "jpeg:88", synthetic="Forgeries and the maps that detectors draw of them")
     )
     return (
-        f"## Maps\n\n![Forgery, region, and the map of each trial laid over it]({file.name})\n\n"
-        f"Held-out fakes of people who consented to be shown in altered form; each map is scaled to its maximum. "
+        f"## Maps\n\n![Forgery, its fakeness, and the map of each trial laid over it]({file.name})\n\n"
+        f"Held-out fakes of people who consented to be shown in altered form; each map, and the fakeness, is scaled to "
+        f"its maximum, which stands in the corner of maps. "
         f"Trials: {', '.join(settings.shown)}. Credits: {credits()}."
     )

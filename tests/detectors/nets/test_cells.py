@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from forgesight.detectors.nets.add import Add, Front, Heads, Stack, channels_for, parameters
+from forgesight.detectors.nets.add import Add, Heads, Stack, channels_for, parameters
 from forgesight.detectors.nets.cells import OPERATIONS, PUBLISHED, Cell, Genotype, Mixture
+from forgesight.detectors.nets.front import Front
 from forgesight.types import RecipeError
 
 

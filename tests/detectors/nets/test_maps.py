@@ -14,8 +14,10 @@ from forgesight.detectors.graph import build
 from forgesight.detectors.nets.capsule import CapsuleV2, squash
 from forgesight.detectors.nets.fakelocator import FakeLocator
 from forgesight.detectors.nets.ffd import FfdXception
+from forgesight.detectors.nets.front import Front
 from forgesight.detectors.nets.halves import ClassNSeg, ForensicTransfer
 from forgesight.detectors.nets.patch import Patches, PatchResnet, PatchXception, aggregate
+from forgesight.types import RecipeError
 
 
 @pytest.mark.parametrize("attention", ["regression", "mam"])
@@ -169,6 +171,30 @@ def test_fakelocators_branch_is_the_papers() -> None:
     layers = [type(layer).__name__ for layer in FakeLocator(size_px=64).classify]
     assert [name for name in layers if name != "ReLU"] == ["Conv2d"] * 4 + ["MaxPool2d", "Flatten"] + ["Linear"] * 3
     assert {layer.kernel_size for layer in FakeLocator(size_px=64).classify if isinstance(layer, nn.Conv2d)} == {(3, 3)}
+
+
+@pytest.mark.parametrize("segmenter", ["deeplabv3_mobilenet_v3_large", "lraspp_mobilenet_v3_large"])
+def test_fakelocator_begins_from_nothing_with_a_nearly_black_map(segmenter: str) -> None:
+    net = FakeLocator(segmenter, 64)
+    output = net(torch.rand(4, 3, 64, 64))
+    assert output.map is not None
+    assert 0.005 < torch.sigmoid(output.map).mean().item() < 0.05
+    assert {norm.momentum for norm in net.modules() if isinstance(norm, nn.BatchNorm2d)} == {0.1}
+
+
+def test_fakelocator_sees_colours_residuals_or_both() -> None:
+    x = torch.rand(2, 3, 64, 64)
+    flat = torch.full_like(x, 0.3)
+    assert Front("high-pass")(flat)[..., 1:-1, 1:-1].abs().max() < 1e-5
+    assert torch.equal(Front("both")(x)[:, :3], x)
+    for shown, channels in (("rgb", 3), ("high-pass", 3), ("both", 6)):
+        for segmenter in ("deeplabv3_resnet50", "lraspp_mobilenet_v3_large"):
+            net = FakeLocator(segmenter, 64, shown).eval()  # type: ignore[arg-type]
+            first = next(part for part in net.encode.modules() if isinstance(part, nn.Conv2d))
+            assert first.in_channels == channels
+            assert net(x).map.shape == (2, 1, 64, 64)
+    with pytest.raises(RecipeError, match="high-pass"):
+        FakeLocator(size_px=64, input="infrared")  # type: ignore[arg-type]
 
 
 def test_attention_multiplies_the_encoders_features() -> None:

@@ -14,35 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from forgesight.detectors.nets.cells import BLOCKS, OPERATIONS, Cell, Genotype
+from forgesight.detectors.nets.front import Front, Input
 from forgesight.detectors.output import NetOutput
 from forgesight.types import RecipeError
 
 STAGES = 3  # D2 blocks
 _HIDDEN, _DENSE = 256, 128
-_HIGH_PASS = torch.tensor([[-1.0, 2, -1], [2, -4, 2], [-1, 2, -1]]) / 4  # the SRM filter of second order in both ways
-
-
-Input = Literal["rgb", "high-pass", "both"]
-
-
-class Front(nn.Module):
-    """What cells see of a picture (N, 3, S, S): its colours, their noise residuals (a frequency input), or both (6)."""
-
-    high_pass: Tensor
-
-    def __init__(self, input: Input) -> None:
-        super().__init__()
-        if input not in ("rgb", "high-pass", "both"):
-            raise RecipeError(f"input is 'rgb', 'high-pass' or 'both', not {input!r}")
-        self.input, self.channels = input, 6 if input == "both" else 3
-        self.register_buffer("high_pass", _HIGH_PASS.expand(3, 1, 3, 3).clone(), persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """One pass."""
-        if self.input == "rgb":
-            return x
-        residuals = F.conv2d(x, self.high_pass.to(x.dtype), padding=1, groups=3)
-        return residuals if self.input == "high-pass" else torch.cat([x, residuals], 1)
 
 
 class Stack(nn.Module):

@@ -6,7 +6,7 @@ Huang et al., FakeLocator, eq. 2, 4 and 5. The limiting layer, which keeps the m
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torchvision
@@ -14,8 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models import segmentation
 
+from forgesight.detectors.nets.front import Front, Input
 from forgesight.detectors.output import NetOutput
 
+_BLACK = -4.0  # the logit that maps begin at: most of a crop is genuine, and forged pixels differ little
 _WIDTH = 128  # of the verdict branch's convolutions; the paper gives their number and kernel only
 
 
@@ -25,10 +27,12 @@ class FakeLocator(nn.Module):
     ``segmenter`` is any network of ``torchvision.models.segmentation``. The verdict branch behind the encoder has four
     3 x 3 convolutions, one max-pool 2/2 and three fully connected layers. In training, ``attention`` (N, 1, h, w) in
     0..1 may be given: it multiplies the encoder's features (eq. 5); without it they stay as they are, which is what
-    the paper's white map does when testing.
+    the paper's white map does when testing. ``input`` is what ``Front`` shows of the picture; the paper's is "rgb".
     """
 
-    def __init__(self, segmenter: str = "deeplabv3_mobilenet_v3_large", size_px: int = 224) -> None:
+    def __init__(
+        self, segmenter: str = "deeplabv3_mobilenet_v3_large", size_px: int = 224, input: Input = "rgb"
+    ) -> None:
         super().__init__()
         if segmenter not in torchvision.models.list_models(segmentation):
             known = ", ".join(torchvision.models.list_models(segmentation))
@@ -36,8 +40,9 @@ class FakeLocator(nn.Module):
         body: Any = torchvision.models.get_model(
             segmenter, weights=None, weights_backbone=None, num_classes=1, aux_loss=False
         )
-        self.segmenter = segmenter
+        self.segmenter, self.front = segmenter, Front(input)
         self.encode, self.decode = body.backbone, body.classifier
+        _widen(self.encode, self.front.channels)
         channels, side = self._encoded(size_px)
         layers: list[nn.Module] = []
         for before in (channels, _WIDTH, _WIDTH, _WIDTH):
@@ -45,10 +50,11 @@ class FakeLocator(nn.Module):
         wide = _WIDTH * (side // 2) ** 2
         dense = [nn.Linear(wide, 256), nn.ReLU(inplace=True), nn.Linear(256, 64), nn.ReLU(inplace=True)]
         self.classify = nn.Sequential(*layers, nn.MaxPool2d(2), nn.Flatten(), *dense, nn.Linear(64, 2))
+        _begin_from_nothing(self)
 
     def forward(self, x: Tensor, attention: Tensor | None = None) -> NetOutput:
         """One pass."""
-        encoded = self.encode(x)
+        encoded = self.encode(self.front(x))
         if attention is not None:
             encoded = {name: part * _fitted(attention, part) for name, part in encoded.items()}
         deep = _deep(encoded)
@@ -59,6 +65,7 @@ class FakeLocator(nn.Module):
     def load_imagenet(self) -> None:
         """Take the encoder's ImageNet weights; torchvision downloads them where it has not yet."""
         body: Any = torchvision.models.get_model(self.segmenter, weights=None, weights_backbone="DEFAULT")
+        _widen(body.backbone, self.front.channels)
         self.encode.load_state_dict(body.backbone.state_dict())
 
     @property
@@ -70,11 +77,39 @@ class FakeLocator(nn.Module):
         """Channels and side of the encoder's deepest features."""
         training = self.encode.training
         with torch.no_grad():
-            deep = _deep(self.encode.eval()(torch.zeros(1, 3, size_px, size_px)))
+            deep = _deep(self.encode.eval()(torch.zeros(1, self.front.channels, size_px, size_px)))
         self.encode.train(training)
         if deep.shape[-1] < 2:
             raise TypeError(f"size_px {size_px} is too small: the encoder leaves {deep.shape[-1]} px")
         return deep.shape[1], deep.shape[-1]
+
+
+def _widen(encoder: nn.Module, channels: int) -> None:
+    """Let the first convolution take more channels than three; what it makes of the others begins at random."""
+    if channels == 3:
+        return
+    name, first = next((name, part) for name, part in encoder.named_modules() if isinstance(part, nn.Conv2d))
+    shape: Any = {name: getattr(first, name) for name in ("kernel_size", "stride", "padding")}
+    wide = nn.Conv2d(channels, first.out_channels, bias=first.bias is not None, **shape)
+    with torch.no_grad():
+        nn.init.kaiming_normal_(wide.weight, mode="fan_out")
+        wide.weight[:, :3] = first.weight
+    place, _, own = name.rpartition(".")
+    setattr(encoder.get_submodule(place), own, wide)
+
+
+def _begin_from_nothing(net: FakeLocator) -> None:
+    """Settle what only matters where no weights are loaded: norms that keep up, a nearly black map, live branches."""
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 0.1  # torchvision's MobileNet has 0.01: 500 steps until its averages are its own
+    for module in list(net.classify)[:-1]:
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            nn.init.zeros_(cast(Tensor, module.bias))
+    drawn = [part for part in net.decode.modules() if isinstance(part, nn.Conv2d) and part.out_channels == 1]
+    for part in drawn:  # LR-ASPP adds two
+        nn.init.constant_(cast(Tensor, part.bias), _BLACK / len(drawn))
 
 
 def _deep(encoded: dict[str, Tensor]) -> Tensor:

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from forgesight.detectors.nets.add import Front, Heads, Stack
+from forgesight.detectors.nets.add import Heads, Stack
 from forgesight.detectors.nets.cells import OPERATIONS, Block, Genotype, Pair
+from forgesight.detectors.nets.front import Front
 from forgesight.detectors.output import NetOutput
 from forgesight.training.search.recipe import SearchSection
 from forgesight.types import ForgesightError
