@@ -13,7 +13,8 @@ from forgesight.forge.build import BuildRecipe
 from forgesight.forge.lab import METHODS
 from forgesight.study.compare import CompareRecipe
 from forgesight.study.lae import ExperimentsRecipe
-from forgesight.study.trials import TrialsRecipe, channels_of
+from forgesight.study.trials.lab import channels_of
+from forgesight.study.trials.recipe import TrialsRecipe
 from forgesight.training.forgers.recipe import ForgerRecipe, defaults
 from forgesight.training.forgers.tasks import TASKS
 from forgesight.training.lae.recipe import LaeRecipe

@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from forgesight.cli import app
 from forgesight.data import manifest
 from forgesight.media import faces, image
-from forgesight.study.trials import REALS, experiments
+from forgesight.study.trials.judge import REALS
+from forgesight.study.trials.run import experiments
 from forgesight.types import RecipeError, Sample
 from tests.fakes import LIGHTNING_CHATTER, astronaut, save, toy_training
 

@@ -79,7 +79,7 @@ def experiments(
 
     OUT/experiments.csv has a row for each number. A finished training is never repeated; what was stopped goes on.
     """
-    from forgesight.study.trials import experiments as run_experiments
+    from forgesight.study.trials.run import experiments as run_experiments
 
     table = run_experiments(
         recipe,

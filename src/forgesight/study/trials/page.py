@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import polars as pl
 
@@ -15,11 +15,21 @@ from forgesight.evaluation import bars
 from forgesight.media import image
 from forgesight.metrics.intervals import DRAWS
 from forgesight.study import robustness, runs
-from forgesight.study.trials import REAL_METRICS, REALS, SPOTTED
+from forgesight.study.trials.judge import REAL_METRICS, REALS, SPOTTED
+from forgesight.study.trials.recipe import Sheet, TrialsRecipe
 from forgesight.training.search.run import ALPHAS, CELLS, LOG
+from forgesight.types import Image
 
-if TYPE_CHECKING:
-    from forgesight.study.trials import Found, Sheet, TrialsRecipe
+
+class Found(NamedTuple):
+    """All that a page shows."""
+
+    table: pl.DataFrame  # a row for each number
+    curves: pl.DataFrame | None
+    maps: Image | None
+    clusters: dict[str, Path]  # title of a table -> the figure of its first clustering
+    cells: dict[str, Path]  # name of a search -> its folder
+    sizes: dict[str, int]  # name of a trial -> the parameters of its net
 
 
 def write(page: Path, settings: TrialsRecipe, found: Found, command: tuple[str, ...]) -> None:
