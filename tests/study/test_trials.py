@@ -205,11 +205,11 @@ def test_trials_side_by_side_and_one_attribute_of_a_method(recipe: Path) -> None
     recipe.write_text(text.replace('trials = ["led"]', 'trials = ["even"]').replace("clustered = true", ""))
     lines: list[str] = []
     out = recipe.parent / "out"
-    experiments(recipe, out, only=["plain", "even"], jobs=2, progress=False, say=lines.append)
+    experiments(recipe, out, only=["plain", "even", "led"], jobs=2, progress=False, say=lines.append)
     assert sorted(lines[:2]) == ["even: trained", "plain: trained"]
-    assert lines[2:] == ["even: trained before", "plain: trained before"]
+    assert lines[2:] == ["led: trained", "even: trained before", "plain: trained before", "led: trained before"]
     found = pl.read_csv(out / "experiments.csv")
-    assert set(found["trial"]) == {"plain", "even", "mean map"}
+    assert set(found["trial"]) == {"plain", "even", "led", "mean map"}
     rows = manifest.read(next((out / "runs").glob("even-*/manifest.parquet")))
     assert {s.attributes for s in rows if s.label} == {("even",)}
     assert len({s.attributes for s in rows if not s.label}) == 2

@@ -197,6 +197,27 @@ def test_fakelocator_sees_colours_residuals_or_both() -> None:
         FakeLocator(size_px=64, input="infrared")  # type: ignore[arg-type]
 
 
+def test_a_refined_map_begins_as_the_coarse_one_and_learns_to_follow_edges() -> None:
+    torch.manual_seed(0)
+    net = FakeLocator("lraspp_mobilenet_v3_large", 64, refine=True)
+    assert net.fine is not None
+    x = torch.zeros(1, 3, 64, 64)
+    x[..., 31:33] = 1  # a line
+    coarse = torch.zeros(1, 1, 64, 64)
+    assert torch.equal(net.fine(coarse, x), coarse)
+    wanted = torch.zeros(1, 1, 64, 64)
+    wanted[..., 31:33] = 1
+    descent = torch.optim.Adam(net.fine.parameters(), 0.02)
+    for _ in range(150):
+        loss = (net.fine(coarse, x) - wanted).square().mean()
+        descent.zero_grad()
+        loss.backward()
+        descent.step()
+    drawn = net.fine(coarse, x)[0, 0]
+    assert drawn[:, 31:33].mean() > 0.6, drawn[32]
+    assert drawn[:, :28].abs().mean() < 0.1
+
+
 def test_attention_multiplies_the_encoders_features() -> None:
     torch.manual_seed(0)
     net = FakeLocator(size_px=64).eval()

@@ -17,6 +17,7 @@ from torchvision.models import segmentation
 from forgesight.detectors.nets.front import Front, Input
 from forgesight.detectors.output import NetOutput
 
+_FINE = 16  # channels at full resolution
 _BLACK = -4.0  # the logit that maps begin at: most of a crop is genuine, and forged pixels differ little
 _WIDTH = 128  # of the verdict branch's convolutions; the paper gives their number and kernel only
 
@@ -28,10 +29,16 @@ class FakeLocator(nn.Module):
     3 x 3 convolutions, one max-pool 2/2 and three fully connected layers. In training, ``attention`` (N, 1, h, w) in
     0..1 may be given: it multiplies the encoder's features (eq. 5); without it they stay as they are, which is what
     the paper's white map does when testing. ``input`` is what ``Front`` shows of the picture; the paper's is "rgb".
+    With ``refine``, which is ours, three convolutions draw the map anew at full resolution from itself, the picture and
+    its residuals, since forgeries differ from their originals at edges finer than the decoder's cells.
     """
 
     def __init__(
-        self, segmenter: str = "deeplabv3_mobilenet_v3_large", size_px: int = 224, input: Input = "rgb"
+        self,
+        segmenter: str = "deeplabv3_mobilenet_v3_large",
+        size_px: int = 224,
+        input: Input = "rgb",
+        refine: bool = False,
     ) -> None:
         super().__init__()
         if segmenter not in torchvision.models.list_models(segmentation):
@@ -50,6 +57,7 @@ class FakeLocator(nn.Module):
         wide = _WIDTH * (side // 2) ** 2
         dense = [nn.Linear(wide, 256), nn.ReLU(inplace=True), nn.Linear(256, 64), nn.ReLU(inplace=True)]
         self.classify = nn.Sequential(*layers, nn.MaxPool2d(2), nn.Flatten(), *dense, nn.Linear(64, 2))
+        self.fine = _Fine() if refine else None
         _begin_from_nothing(self)
 
     def forward(self, x: Tensor, attention: Tensor | None = None) -> NetOutput:
@@ -60,6 +68,8 @@ class FakeLocator(nn.Module):
         deep = _deep(encoded)
         drawn = self.decode(encoded if self._takes_all else deep)
         plane = F.interpolate(drawn, x.shape[-2:], mode="bilinear", align_corners=False)
+        if self.fine is not None:
+            plane = self.fine(plane, x)
         return NetOutput(self.classify(deep), deep.mean((2, 3)), plane)
 
     def load_imagenet(self) -> None:
@@ -82,6 +92,29 @@ class FakeLocator(nn.Module):
         if deep.shape[-1] < 2:
             raise TypeError(f"size_px {size_px} is too small: the encoder leaves {deep.shape[-1]} px")
         return deep.shape[1], deep.shape[-1]
+
+
+class _Fine(nn.Module):
+    """A map's logits (N, 1, S, S) and the picture (N, 3, S, S) -> finer logits; at first the same ones.
+
+    The first convolution looks at every pixel, the others work on a grid of S / 2.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.front = Front("both")
+        layers: list[nn.Module] = []
+        for before, stride in ((self.front.channels + 1, 2), (_FINE, 1)):
+            layers += [nn.Conv2d(before, _FINE, 3, stride, padding=1, bias=False), nn.BatchNorm2d(_FINE), nn.ReLU()]
+        last = nn.Conv2d(_FINE, 1, 3, padding=1)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(cast(Tensor, last.bias))
+        self.layers = nn.Sequential(*layers, last)
+
+    def forward(self, plane: Tensor, x: Tensor) -> Tensor:
+        """One pass."""
+        drawn = self.layers(torch.cat([plane, self.front(x)], 1))
+        return plane + F.interpolate(drawn, x.shape[-2:], mode="bilinear", align_corners=False)
 
 
 def _widen(encoder: nn.Module, channels: int) -> None:

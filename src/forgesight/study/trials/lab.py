@@ -69,6 +69,15 @@ class Lab:
         """Whether a trial was trained before."""
         return (self._planned(trial, seed)[0] / cards.FILE).exists()
 
+    def knows(self, trials: Mapping[str, Trial], name: str) -> bool:
+        """Look for the finished runs of a trial, and before it for those of all that it goes back to."""
+        trial = trials[name]
+        if trial.after and not self.knows(trials, trial.after):
+            return False
+        found = [self._planned(trial, seed)[0] for seed in seeds_of(trial) if self.is_trained(trial, seed)]
+        self.folders[name] = found
+        return bool(found)
+
     def _planned(self, trial: Trial, seed: int | None) -> tuple[Path, list[str]]:
         """The folder of a trial's run, named by what decides it, and its recipe's overrides."""
         overrides = [*self.settings.common, *self._overrides(trial)]

@@ -20,7 +20,7 @@ from forgesight.processes import spread
 from forgesight.study import runs
 from forgesight.study.trials import judge, page
 from forgesight.study.trials.lab import Lab, named, parameters_of, seeds_of
-from forgesight.study.trials.recipe import TrialsRecipe, check
+from forgesight.study.trials.recipe import Trial, TrialsRecipe, check
 from forgesight.types import ForgesightError
 
 TABLE = "experiments.parquet"
@@ -65,10 +65,9 @@ def experiments(
     needed = [one for one in settings.search if one.name in {trial.cells for trial in wanted}]
     if jobs > 1:
         plain = Job(recipe, tuple(overrides), out, "")
-        waves = (
-            [plain._replace(name=one.name, searched=True) for one in needed],
-            [plain._replace(name=one.name, seed=seed) for one in wanted if not one.after for seed in seeds_of(one)],
-        )
+        waves = [[plain._replace(name=one.name, searched=True) for one in needed]]
+        for generation in _generations(settings, wanted):
+            waves.append([plain._replace(name=one.name, seed=seed) for one in generation for seed in seeds_of(one)])
         for line in (line for wave in waves for line in spread(_alone, wave, jobs)):
             say(line)
     for one in needed:
@@ -98,6 +97,14 @@ def experiments(
     return (out / TABLE).with_suffix(".csv")
 
 
+def _generations(settings: TrialsRecipe, wanted: Sequence[Trial]) -> list[list[Trial]]:
+    """Trials that begin from nothing, those that begin from one of these, and so on; ``wanted`` ones alone."""
+    age: dict[str, int] = {}
+    for trial in settings.trial:
+        age[trial.name] = age[trial.after] + 1 if trial.after else 0
+    return [[one for one in wanted if age[one.name] == years] for years in sorted(set(age.values()))]
+
+
 def _alone(job: Job, threads: int) -> str:
     """A job in a process of its own; what fails is tried again for the tables."""
     import torch
@@ -110,7 +117,10 @@ def _alone(job: Job, threads: int) -> str:
     try:
         if job.searched:
             return f"{job.name}: {lab.search(next(one for one in settings.search if one.name == job.name))}"
-        trial = next(one for one in settings.trial if one.name == job.name)
+        trials = {one.name: one for one in settings.trial}
+        trial = trials[job.name]
+        if trial.after and not lab.knows(trials, trial.after):
+            return f"{job.name}: {trial.after}, which it begins from, is not trained"
         said = f"{named(trial, job.seed)}: {lab.train(trial, job.seed)}"
         judge.judged(settings, trial, lab.folders[trial.name][-1], job.out, progress=False, workers=0)
     except runs.FAILURES as error:
