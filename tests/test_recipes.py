@@ -71,7 +71,9 @@ def test_the_zoos_comparison_has_every_entry_that_has_no_experiments_of_its_own(
     path = FOLDER / "compare" / "zoo.toml"
     recipe = load(path, CompareRecipe)
     names = {load(path.parent / one.recipe, TrainRecipe, one.set).net.entry for one in recipe.detector}
-    assert names == set(zoo.ARCHITECTURES) - {"lae", "add", "fakelocator-resnet101", "fakelocator-mobilenet"}
+    assert names == {
+        name for name in zoo.ARCHITECTURES if name not in ("lae", "add") and not name.startswith("fakelocator-")
+    }
 
 
 @pytest.mark.parametrize("path", sorted((FOLDER / "lae").glob("*.toml")), ids=lambda path: path.stem)

@@ -156,15 +156,23 @@ def test_routing_by_hand() -> None:
         torch.testing.assert_close(net._route(pose)[0], squash(votes, 1).T)
 
 
-@pytest.mark.parametrize("segmenter", ["deeplabv3_mobilenet_v3_large", "lraspp_mobilenet_v3_large", "fcn_resnet50"])
-def test_fakelocator_draws_at_the_inputs_own_resolution_with_any_segmenter(segmenter: str) -> None:
+@pytest.mark.parametrize(
+    ("segmenter", "features"),
+    [
+        ("deeplabv3_mobilenet_v3_large", 960),
+        ("lraspp_mobilenet_v3_large", 960),
+        ("fcn_resnet50", 2048),
+        ("deeplabv3_resnet18", 128),
+    ],
+)
+def test_fakelocator_draws_at_the_inputs_own_resolution_with_any_segmenter(segmenter: str, features: int) -> None:
     net = FakeLocator(segmenter, 64).eval()
     with torch.no_grad():
         output = net(torch.rand(2, 3, 64, 64))
     assert output.map is not None
     assert output.map.shape == (2, 1, 64, 64)
     assert output.logits.shape == (2, 2)
-    assert output.features.shape == (2, 2048 if "resnet" in segmenter else 960)
+    assert output.features.shape == (2, features)
 
 
 def test_fakelocators_branch_is_the_papers() -> None:
@@ -188,7 +196,7 @@ def test_fakelocator_sees_colours_residuals_or_both() -> None:
     assert Front("high-pass")(flat)[..., 1:-1, 1:-1].abs().max() < 1e-5
     assert torch.equal(Front("both")(x)[:, :3], x)
     for shown, channels in (("rgb", 3), ("high-pass", 3), ("both", 6)):
-        for segmenter in ("deeplabv3_resnet50", "lraspp_mobilenet_v3_large"):
+        for segmenter in ("deeplabv3_resnet50", "deeplabv3_resnet18", "lraspp_mobilenet_v3_large"):
             net = FakeLocator(segmenter, 64, shown).eval()  # type: ignore[arg-type]
             first = next(part for part in net.encode.modules() if isinstance(part, nn.Conv2d))
             assert first.in_channels == channels

@@ -13,10 +13,12 @@ import torchvision
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models import segmentation
+from torchvision.models.feature_extraction import create_feature_extractor
 
 from forgesight.detectors.nets.front import Front, Input
 from forgesight.detectors.output import NetOutput
 
+SMALL = "deeplabv3_resnet18"  # ours: two stages of ResNet-18, eight times smaller than the picture
 _FINE = 16  # channels at full resolution
 _BLACK = -4.0  # the logit that maps begin at: most of a crop is genuine, and forged pixels differ little
 _WIDTH = 128  # of the verdict branch's convolutions; the paper gives their number and kernel only
@@ -41,12 +43,7 @@ class FakeLocator(nn.Module):
         refine: bool = False,
     ) -> None:
         super().__init__()
-        if segmenter not in torchvision.models.list_models(segmentation):
-            known = ", ".join(torchvision.models.list_models(segmentation))
-            raise TypeError(f"torchvision has no segmentation network {segmenter!r}; it has {known}")
-        body: Any = torchvision.models.get_model(
-            segmenter, weights=None, weights_backbone=None, num_classes=1, aux_loss=False
-        )
+        body = _body(segmenter)
         self.segmenter, self.front = segmenter, Front(input)
         self.encode, self.decode = body.backbone, body.classifier
         _widen(self.encode, self.front.channels)
@@ -74,7 +71,7 @@ class FakeLocator(nn.Module):
 
     def load_imagenet(self) -> None:
         """Take the encoder's ImageNet weights; torchvision downloads them where it has not yet."""
-        body: Any = torchvision.models.get_model(self.segmenter, weights=None, weights_backbone="DEFAULT")
+        body = _body(self.segmenter, "DEFAULT")
         _widen(body.backbone, self.front.channels)
         self.encode.load_state_dict(body.backbone.state_dict())
 
@@ -115,6 +112,20 @@ class _Fine(nn.Module):
         """One pass."""
         drawn = self.layers(torch.cat([plane, self.front(x)], 1))
         return plane + F.interpolate(drawn, x.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def _body(segmenter: str, weights: str | None = None) -> Any:
+    """A segmentation network with one class, its encoder with such weights."""
+    if segmenter == SMALL:
+        resnet = torchvision.models.get_model("resnet18", weights=weights)
+        encoder = create_feature_extractor(resnet, {"layer2": "out"})
+        return segmentation.DeepLabV3(encoder, segmentation.deeplabv3.DeepLabHead(128, 1, (2, 4, 8)))
+    if segmenter not in torchvision.models.list_models(segmentation):
+        known = ", ".join([*torchvision.models.list_models(segmentation), SMALL])
+        raise TypeError(f"there is no segmentation network {segmenter!r}; torchvision and we have {known}")
+    return torchvision.models.get_model(
+        segmenter, weights=None, weights_backbone=weights, num_classes=1, aux_loss=False
+    )
 
 
 def _widen(encoder: nn.Module, channels: int) -> None:
