@@ -349,7 +349,7 @@ _CARDS = (
         "fakelocator-resnet18",
         "fakelocator:FakeLocator",
         224,
-        "The same on two stages of ResNet-18, its map refined at full resolution; learns from nothing on two cores.",
+        "The same on two stages of ResNet-18, its map refined at half the size of the crop; for two cores.",
         _FAKELOCATOR,
         "encode.layer2",
         has_map=True,

@@ -24,6 +24,12 @@ def heat(rgb: Image, plane: Plane) -> Image:
     return np.asarray(cv2.blendLinear(rgb, cv2.applyColorMap(levels, _colour_map()), 1 - alpha, alpha), np.uint8)
 
 
+def ramp(width: int, height: int = 1) -> Image:
+    """The colours of ``heat`` from 0 to 1, left to right, as they look on middle gray: (height, width, 3)."""
+    gray = np.full((height, width, 3), 150, np.uint8)
+    return heat(gray, np.tile(np.linspace(0, 1, width, dtype=np.float32), (height, 1)))
+
+
 def sheet(
     rows: Sequence[tuple[str, Sequence[Image | Plane | None]]],
     headings: Sequence[str] = (),
@@ -60,7 +66,8 @@ def sheet(
         middle = canvas.height - line / 2
         draw.text((_GAP_PX, middle), scale[0], "black", font, anchor="lm")
         draw.text((width - _GAP_PX, middle), scale[1], "black", font, anchor="rm")
-        canvas.paste(_bar(max(1, width - low - high - 4 * _GAP_PX)), (low + 2 * _GAP_PX, round(middle - _TEXT_PX / 2)))
+        bar = Pillow.fromarray(ramp(max(1, width - low - high - 4 * _GAP_PX), _TEXT_PX))
+        canvas.paste(bar, (low + 2 * _GAP_PX, round(middle - _TEXT_PX / 2)))
     return np.asarray(canvas, np.uint8)
 
 
@@ -71,11 +78,6 @@ def noted(picture: Image, text: str) -> Image:
     at = (_GAP_PX, canvas.height - _GAP_PX)
     draw.text(at, text, "white", ImageFont.load_default(_TEXT_PX), anchor="ls", stroke_width=2, stroke_fill="black")
     return np.asarray(canvas, np.uint8)
-
-
-def _bar(width: int) -> Pillow.Image:
-    ramp = np.tile(np.linspace(0, 1, width, dtype=np.float32), (_TEXT_PX, 1))
-    return Pillow.fromarray(heat(np.full((_TEXT_PX, width, 3), 150, np.uint8), ramp))
 
 
 def _tile(tile: Image | Plane, side_px: int) -> Pillow.Image:

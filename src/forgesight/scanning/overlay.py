@@ -18,7 +18,7 @@ import numpy as np
 import PIL.Image
 
 from forgesight.media import faces, image
-from forgesight.media.sheet import heat
+from forgesight.media.sheet import heat, ramp
 from forgesight.scanning.image import Prepared
 from forgesight.types import Detection, Finding, Image, Plane, Report, Status, Verdict
 
@@ -84,9 +84,7 @@ def name(path: Path) -> str:
 
 def colour_bar() -> list[str]:
     """CSS colours of fakeness 0 to 1 in eleven steps, as they look on middle gray."""
-    gray = np.full((1, 11, 3), 150, np.uint8)
-    steps = heat(gray, np.linspace(0, 1, 11, dtype=np.float32)[None])[0]
-    return ["#{:02x}{:02x}{:02x}".format(*step) for step in steps]
+    return ["#{:02x}{:02x}{:02x}".format(*step) for step in ramp(11)[0]]
 
 
 def _draw(picture: Image, prepared: Prepared, detection: Detection | None, findings: tuple[Finding, ...]) -> Image:

@@ -38,12 +38,13 @@ def attention_sheet(
         order = np.random.default_rng(seed).permutation(len(shown))[:each]
         chosen += [(f"{method}, {place}", shown[int(number)]) for place, number in enumerate(order, 1)]
     looks = [_looks(folder, [sample for _, sample in chosen]) for _, folder in detectors]
+    profile = cards.read(detectors[0][1]).crop
     rows = []
     for number, (label, sample) in enumerate(chosen):
         first = looks[0][number][0]
         if first.crop is None or first.truth is None:
             continue  # no face was found in it, or nothing is known of it
-        truth = _fakeness(sample, cards.read(detectors[0][1]).crop) if fakeness else first.truth.astype(np.float32)
+        truth = _fakeness(sample, profile) if fakeness else first.truth.astype(np.float32)
         tiles: list[Image | NDArray[np.float32] | None] = [first.crop, truth]
         tiles += [_laid_over(*look[number]) for look in looks]
         rows.append((label, tiles))

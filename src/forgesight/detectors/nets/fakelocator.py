@@ -19,7 +19,7 @@ from forgesight.detectors.nets.front import Front, Input
 from forgesight.detectors.output import NetOutput
 
 SMALL = "deeplabv3_resnet18"  # ours: two stages of ResNet-18, eight times smaller than the picture
-_FINE = 16  # channels at full resolution
+_FINE = 16  # channels of what refines the map
 _BLACK = -4.0  # the logit that maps begin at: most of a crop is genuine, and forged pixels differ little
 _WIDTH = 128  # of the verdict branch's convolutions; the paper gives their number and kernel only
 
@@ -31,8 +31,8 @@ class FakeLocator(nn.Module):
     3 x 3 convolutions, one max-pool 2/2 and three fully connected layers. In training, ``attention`` (N, 1, h, w) in
     0..1 may be given: it multiplies the encoder's features (eq. 5); without it they stay as they are, which is what
     the paper's white map does when testing. ``input`` is what ``Front`` shows of the picture; the paper's is "rgb".
-    With ``refine``, which is ours, three convolutions draw the map anew at full resolution from itself, the picture and
-    its residuals, since forgeries differ from their originals at edges finer than the decoder's cells.
+    With ``refine``, which is ours, three convolutions draw the map anew, on a grid of S / 2, from itself, the picture
+    and its residuals, since forgeries differ from their originals at edges finer than the decoder's cells.
     """
 
     def __init__(

@@ -92,8 +92,8 @@ class Lab:
         if trial.parameters is not None:
             overrides.append(f"net.args.channels={channels_of(settings.net.args, trial.parameters)}")
             settings = config.load(path, TrainRecipe, overrides)
-        named = trial.name if seed is None else f"{trial.name}-{seed}"
-        return self.out / "runs" / runs.slug(f"{named}-{self._key(settings, trial)}"), overrides
+        own = trial.name if seed is None else f"{trial.name}-{seed}"
+        return self.out / "runs" / runs.slug(f"{own}-{self._key(settings, trial)}"), overrides
 
     def _overrides(self, one: Search) -> list[str]:
         manifest = manifest_of(self.settings, one)
