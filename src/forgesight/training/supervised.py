@@ -78,13 +78,7 @@ class Supervised(lightning.LightningModule):
         decayed = [p for p in self.learning if p.ndim > 1]
         plain = [p for p in self.learning if p.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": self.optim.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-        rate, momentum = self.optim.rate, self.optim.momentum
-        optimizer: torch.optim.Optimizer
-        if self.optim.optimizer == "sgd":
-            optimizer = torch.optim.SGD(groups, lr=rate, momentum=momentum)
-        else:
-            kind = torch.optim.AdamW if self.optim.optimizer == "adamw" else torch.optim.Adam
-            optimizer = kind(groups, lr=rate, betas=(momentum, 0.999))
+        optimizer = optimizer_of(self.optim, groups)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -129,6 +123,14 @@ def _hold_still(net: nn.Module, learn: Sequence[str]) -> list[nn.Module]:
         parameter.requires_grad_(parameter.requires_grad and id(parameter) in free)
     inside = {id(module) for name in learn for module in modules[name].modules()}
     return [m for m in modules.values() if isinstance(m, nn.modules.batchnorm._BatchNorm) and id(m) not in inside]
+
+
+def optimizer_of(optim: OptimSection, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    """The optimiser of a recipe over groups of parameters that say their own weight decay."""
+    if optim.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=optim.rate, momentum=optim.momentum)
+    kind = torch.optim.AdamW if optim.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, lr=optim.rate, betas=(optim.momentum, 0.999))
 
 
 def truth_of(batch: dict[str, Tensor]) -> Truth:

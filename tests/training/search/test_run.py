@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from forgesight import config
@@ -15,7 +16,7 @@ from forgesight.detectors.nets.cells import Genotype
 from forgesight.training.recipe import TrainRecipe
 from forgesight.training.run import train
 from forgesight.training.search.recipe import SearchRecipe
-from forgesight.training.search.run import search
+from forgesight.training.search.run import Searching, search
 from forgesight.types import RecipeError
 from tests.fakes import LIGHTNING_CHATTER
 
@@ -119,3 +120,17 @@ def test_a_genotypes_file_that_is_not_there_is_named(recipe: Path, tmp_path: Pat
 def test_softmax_searches_too(recipe: Path, tmp_path: Path) -> None:
     recipe.write_text(recipe.read_text().replace('"gumbel"', '"softmax"'))
     assert (search(recipe, tmp_path / "run", ["optim.epochs=1"], progress=False) / "genotype.json").exists()
+
+
+@pytest.mark.parametrize(("name", "kind"), [("sgd", torch.optim.SGD), ("adam", torch.optim.Adam)])
+def test_the_recipe_says_how_the_weights_learn(name: str, kind: type, recipe: Path, tmp_path: Path) -> None:
+    overrides = [f"optim.optimizer={name}", "optim.rate=0.003", "optim.weight_decay=0.25", "optim.momentum=0.8"]
+    searching = Searching(config.load(recipe, SearchRecipe, overrides), tmp_path)
+    weights, alpha = searching.configure_optimizers()
+    (group,) = weights.param_groups
+    assert type(weights) is kind
+    assert (group["lr"], group["weight_decay"]) == (0.003, 0.25)
+    assert (group["momentum"] if name == "sgd" else group["betas"][0]) == 0.8
+    assert group["params"] == list(searching.net.operations())
+    assert type(alpha) is torch.optim.Adam
+    assert alpha.param_groups[0]["params"] == list(searching.net.alphas)

@@ -40,9 +40,9 @@ class SearchSection(Recipe):
 
 
 class WeightsSection(OptimSection):
-    """SGD for the operations' weights."""
+    """Of the operations' weights: SGD, or Adam for those who have few steps."""
 
-    optimizer: Literal["sgd"] = "sgd"  # alpha's Adam is the search's own
+    optimizer: Literal["sgd", "adam"] = "sgd"  # alpha's Adam is the search's own
     rate: float = Field(0.1, gt=0)
     weight_decay: float = Field(5e-4, ge=0)
     schedule: Literal["cosine"] = "cosine"

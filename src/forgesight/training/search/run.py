@@ -24,7 +24,7 @@ from forgesight.training.objectives import OBJECTIVES, Terms
 from forgesight.training.search import draw
 from forgesight.training.search.recipe import SearchRecipe
 from forgesight.training.search.supernet import Supernet, measured_costs
-from forgesight.training.supervised import log_auc, truth_of
+from forgesight.training.supervised import log_auc, optimizer_of, truth_of
 from forgesight.types import Card, CropProfile, Sample
 
 LOG, FILE, CELLS, ALPHAS = "genotypes.jsonl", "genotype.json", "cells.png", "alphas.png"
@@ -136,9 +136,10 @@ class Searching(lightning.LightningModule):
         self.net.temperature = (1 - along) * section.first_temperature + along * section.last_temperature
 
     def configure_optimizers(self) -> Any:
-        """SGD with momentum for the weights, Adam for alpha."""
-        optim, section = self.optim, self.section
-        weights = torch.optim.SGD(self.net.operations(), optim.rate, optim.momentum, weight_decay=optim.weight_decay)
+        """The recipe's for the weights, Adam for alpha."""
+        section = self.section
+        own = {"params": list(self.net.operations()), "weight_decay": self.optim.weight_decay}
+        weights = optimizer_of(self.optim, [own])
         return [weights, torch.optim.Adam(self.net.alphas, section.rate, weight_decay=section.weight_decay)]
 
     def _terms(self, batch: dict[str, Tensor]) -> Terms:
