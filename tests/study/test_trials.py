@@ -120,6 +120,7 @@ def test_every_table_is_there_and_nothing_is_run_twice(recipe: Path) -> None:
         "### JPEG",
     ):
         assert part in text
+    assert "| led | `toy.toml` | plain | blur | attention.parts=landmarks, augment.p_fake=0 |" in text
     assert "| trial | judged on | real / fake | accuracy | eer | coss | psnr | iinc | area | clustered |" in text
     for figure in ("toy-maps.jpg", "toy-degraded.png", "toy-table-one.png"):
         assert (page.parent / figure).stat().st_size > 3000

@@ -64,12 +64,13 @@ def write(page: Path, settings: TrialsRecipe, found: Found, command: tuple[str, 
 def _trials(settings: TrialsRecipe, sizes: Mapping[str, int]) -> str:
     rows = [
         (
-            *(trial.name, f"`{Path(trial.recipe).name}`", ", ".join(trial.methods), ", ".join(trial.set) or "-"),
-            *(trial.cells or "-", str(len(trial.seeds) or 1), records.counted(sizes.get(trial.name))),
+            *(trial.name, f"`{Path(trial.recipe).name}`", trial.after or "-", ", ".join(trial.methods)),
+            *(", ".join(trial.set) or "-", trial.cells or "-", str(len(trial.seeds) or 1)),
+            records.counted(sizes.get(trial.name)),
         )
         for trial in settings.trial
     ]
-    head = ("trial", "recipe", "trained on", "changed", "cells", "seeds", "parameters")
+    head = ("trial", "recipe", "begins from", "trained on", "changed", "cells", "seeds", "parameters")
     common = f"\n\nOf all: {', '.join(f'`{one}`' for one in settings.common)}." if settings.common else ""
     return "## The trials\n\n" + records.table(head, rows) + common
 
