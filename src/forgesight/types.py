@@ -83,12 +83,13 @@ class CropProfile:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Learnt on the validation split: a temperature for the logits and thresholds on the calibrated score."""
+    """Learnt on the validation split: a temperature, thresholds on the calibrated score, the scale of maps."""
 
     temperature: float
     fake_above: float  # at 1 % false positives
     real_below: float  # at 5 % false positives; between the two a verdict is inconclusive
     counts: Mapping[str, int] = field(default_factory=dict)  # photographs it was learnt from, by label or source
+    map_top: float = 1.0  # fakeness at which the colours of a drawn map end: that of a strongly marked forgery
 
     def verdict(self, score: float) -> Verdict:
         """The verdict for a calibrated score P(fake)."""
@@ -117,6 +118,11 @@ class Card:
     about: str = ""  # what it looks at, in a sentence
     parameters: int | None = None  # learnt, at this crop size
     macs: int | None = None  # multiply-accumulates of one crop
+
+    @property
+    def map_top(self) -> float:
+        """The fakeness at which the colours of a drawn map end."""
+        return self.calibration.map_top if self.calibration else 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,24 @@ def test_maps_lie_on_the_photographs_grid(photos: Path, tmp_path: Path) -> None:
     assert np.corrcoef(gray[part].ravel(), maps[0][part].ravel())[0, 1] > 0.9  # the fake maps gray values
 
 
+def test_faint_maps_are_drawn_on_their_own_scale_and_kept_as_they_are(photos: Path, tmp_path: Path) -> None:
+    """A detector whose maps end at a fakeness of 0.05 paints nearly all of a photograph's face in the last colour."""
+    assert FAKE_CARD.calibration is not None
+    faint = replace(FAKE_CARD, calibration=replace(FAKE_CARD.calibration, map_top=0.05))
+    heats = []
+    for number, card in enumerate((FAKE_CARD, faint)):
+        out = tmp_path / str(number)
+        scan_paths([photos / "a.png"], out, FakeDetector(card), workers=0)
+        (close_up,) = (out / "overlays").glob("*.face.jpg")
+        heats.append(np.asarray(PIL.Image.open(close_up))[:, 192:].astype(int))
+    assert results(tmp_path / "0")["a.png"]["score"] == results(tmp_path / "1")["a.png"]["score"]
+    maps = [np.asarray(PIL.Image.open(*(tmp_path / n / "overlays").glob("*.map.png"))) for n in "01"]
+    np.testing.assert_array_equal(*maps)
+    yellow = [(heat[..., :2].min(-1) > heat[..., 2] + 60).mean() for heat in heats]  # the bright end of plasma
+    assert yellow[0] < 0.3
+    assert yellow[1] > 0.8
+
+
 def test_a_second_scan_scans_nothing(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     scan_paths([photos], out, FakeDetector(), workers=0)

@@ -175,6 +175,13 @@ def test_the_colour_bar_runs_from_gray_to_bright() -> None:
     assert len(set(bar)) == 11
 
 
+def test_the_colour_bar_ends_where_the_detectors_colours_do(tmp_path: Path) -> None:
+    assert "<span>0 not marked</span><span>0.5</span><span>1 strongly marked</span>" in page(tmp_path)
+    assert FAKE_CARD.calibration is not None
+    faint = replace(FAKE_CARD, calibration=replace(FAKE_CARD.calibration, map_top=0.1))
+    assert "<span>0 not marked</span><span>0.05</span><span>0.1 and more: as strongly" in page(tmp_path, card=faint)
+
+
 def test_names_of_pictures_are_safe_and_stable() -> None:
     one, two = overlay.name(Path("/x/ä b/../c.jpg")), overlay.name(Path("/y/c.jpg"))
     assert re.fullmatch(r"[A-Za-z0-9_-]+", one)

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from forgesight.detectors import cards, zoo
 from forgesight.detectors.export import export_run
-from forgesight.training import run
+from forgesight.training import calibrate, run
 from forgesight.types import RecipeError
 from tests.fakes import LIGHTNING_CHATTER
 
@@ -33,6 +33,7 @@ def test_a_run_folder_has_all_that_is_needed_to_repeat_it_and_serves(recipe: Pat
     assert card.calibration is not None
     assert card.calibration.real_below <= card.calibration.fake_above
     assert dict(card.calibration.counts) == {"d0": 1, "d1": 1}
+    assert calibrate.LEAST_TOP <= card.map_top <= 1
     environment = json.loads((folder / "environment.json").read_text())
     assert len(environment["manifest_sha256"]) == 64
     assert json.loads((folder / "recipe.json").read_text())["data"]["pairs_per_epoch"] == 4

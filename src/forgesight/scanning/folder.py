@@ -142,7 +142,7 @@ def _scan(
         for prepared, detection in _detected(group, detector):
             result = judge(prepared, detection, detector.card, detector.identity)
             with _writing(overlays):
-                pictures = overlay.write(prepared, detection, result, overlays)
+                pictures = overlay.write(prepared, detection, result, overlays, detector.card.map_top)
             rows.append(Row(files[prepared.path], entry(result, pictures["maps"]), pictures))
         store.add(rows)
         bar.advance(len(group))

@@ -40,8 +40,17 @@ COLOURS: Mapping[Verdict | None, tuple[int, int, int]] = {
 }
 
 
-def write(prepared: Prepared, detection: Detection | None, report: Report, folder: Path) -> dict[str, Any]:
+def write(
+    prepared: Prepared, detection: Detection | None, report: Report, folder: Path, top: float = 1.0
+) -> dict[str, Any]:
     """Write the pictures of one photograph into ``folder`` and give their names.
+
+    Args:
+        prepared: the photograph, its faces and their crops.
+        detection: what the detector said of the crops.
+        report: what that amounts to.
+        folder: there already.
+        top: fakeness that is drawn in the last colour, as is all above it; map files are not scaled.
 
     Returns:
         ``maps``: for each face the name of its map or None; ``overlay``: the photograph's picture or None; ``faces``:
@@ -67,11 +76,11 @@ def write(prepared: Prepared, detection: Detection | None, report: Report, folde
             _save_map(folder / f"{stem}.{index + 1}.map.png", finding.map, finding.window, prepared.shape)
         if scored <= FACES_SHOWN:
             close_ups[index] = f"{stem}.{index + 1}.face.jpg"
-            (folder / f"{stem}.{index + 1}.face.jpg").write_bytes(image.encode(_close_up(crop, plane), _ENCODING))
+            (folder / f"{stem}.{index + 1}.face.jpg").write_bytes(image.encode(_close_up(crop, plane, top), _ENCODING))
     overlay = None
     if prepared.preview is not None:
         overlay = f"{stem}.jpg"
-        drawn = _draw(prepared.preview, prepared, detection, report.findings)
+        drawn = _draw(prepared.preview, prepared, detection, report.findings, top)
         (folder / overlay).write_bytes(image.encode(drawn, _ENCODING))
     return {"maps": maps, "overlay": overlay, "faces": close_ups, "shape": list(prepared.shape)}
 
@@ -87,7 +96,9 @@ def colour_bar() -> list[str]:
     return ["#{:02x}{:02x}{:02x}".format(*step) for step in ramp(11)[0]]
 
 
-def _draw(picture: Image, prepared: Prepared, detection: Detection | None, findings: tuple[Finding, ...]) -> Image:
+def _draw(
+    picture: Image, prepared: Prepared, detection: Detection | None, findings: tuple[Finding, ...], top: float
+) -> Image:
     height, width = picture.shape[:2]
     ratio = np.array([prepared.shape[1] / width, prepared.shape[0] / height])
     drawn, scored = picture, 0
@@ -100,10 +111,10 @@ def _draw(picture: Image, prepared: Prepared, detection: Detection | None, findi
             from_picture[:, :2] *= ratio
             plane = detection.map[scored]
             matrix = faces.rescale(from_picture, plane.shape[0] / prepared.crops.shape[1])
-            pasted, (left, top, right, bottom) = faces.paste(plane, matrix, (height, width))
+            pasted, (left, above, right, below) = faces.paste(plane, matrix, (height, width))
             if pasted.size:
                 drawn = drawn.copy()
-                drawn[top:bottom, left:right] = heat(drawn[top:bottom, left:right], pasted)
+                drawn[above:below, left:right] = heat(drawn[above:below, left:right], _scaled(pasted, top))
         scored += 1
     drawn = np.ascontiguousarray(drawn).copy()
     for index, finding in enumerate(findings):
@@ -122,12 +133,16 @@ def _mark(picture: Image, finding: Finding, label: str, ratio: np.ndarray) -> No
     cv2.putText(picture, label, at, cv2.FONT_HERSHEY_SIMPLEX, 0.55, (255, 255, 255), 2, cv2.LINE_AA)
 
 
-def _close_up(crop: Image, plane: Plane | None) -> Image:
+def _scaled(plane: Plane, top: float) -> Plane:
+    return plane if top >= 1 else np.minimum(plane / np.float32(top), np.float32(1))
+
+
+def _close_up(crop: Image, plane: Plane | None, top: float) -> Image:
     plain = np.asarray(cv2.resize(crop, (_FACE_PX, _FACE_PX), interpolation=cv2.INTER_AREA), np.uint8)
     if plane is None:
         return plain
     fine = np.asarray(cv2.resize(plane, (_FACE_PX, _FACE_PX), interpolation=cv2.INTER_LINEAR), np.float32)
-    return np.hstack([plain, heat(plain, fine)])
+    return np.hstack([plain, heat(plain, _scaled(fine, top))])
 
 
 def _save_map(path: Path, plane: Plane, window: tuple[int, int, int, int], shape: tuple[int, int]) -> None:

@@ -94,7 +94,7 @@ class Page:
             tiles=_tiles(counts),
             warnings=_warnings(counts, card, scored, len(self._shown)),
             meaning=_meaning(card),
-            bar=_bar() if card.has_map else "",
+            bar=_bar(card.map_top) if card.has_map else "",
             cards="\n".join(cards) or '<p class="none">No face was scored.</p>',
             listed=_without_score(self._listed, sum(counts.statuses.values()) - scored),
             origin=_origin(card, command),
@@ -159,13 +159,14 @@ def _meaning(card: Card) -> str:
     )
 
 
-def _bar() -> str:
+def _bar(top: float) -> str:
     colours = ", ".join(overlay.colour_bar())
+    end = f"{top:g} strongly marked" if top >= 1 else f"{top:g} and more: as strongly as this detector marks"
     return (
         '<figure class="bar"><figcaption>Heat: how strongly the detector\'s map marks a place as forged</figcaption>'
         f'<div style="background: linear-gradient(to right, {colours})" role="img" '
-        'aria-label="colour scale of the map, from 0, not marked, to 1, strongly marked"></div>'
-        "<p><span>0 not marked</span><span>0.5</span><span>1 strongly marked</span></p></figure>"
+        f'aria-label="colour scale of the map, from 0, not marked, to {end}"></div>'
+        f"<p><span>0 not marked</span><span>{top / 2:g}</span><span>{end}</span></p></figure>"
     )
 
 
