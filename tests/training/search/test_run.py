@@ -103,6 +103,7 @@ def test_a_stopped_search_goes_on(recipe: Path, tmp_path: Path) -> None:
         ('search.operations=["conv-9","zero"]', "no operation 'conv-9' in the space of ADD"),
         ('search.operations=["zero","zero"]', "different ones"),
         ("search.sampler=best", "sampler"),
+        ("search.warm_epochs=2", "warm_epochs has to be below optim.epochs, which is 2"),
     ],
 )
 def test_a_wrong_recipe_is_refused(override: str, message: str, recipe: Path) -> None:
@@ -115,6 +116,13 @@ def test_a_genotypes_file_that_is_not_there_is_named(recipe: Path, tmp_path: Pat
     path.write_text('name = "x"\n[data]\npath = "p"\n[net]\nentry = "add"\nargs = { genotype = "nowhere.json" }\n')
     with pytest.raises(RecipeError, match=r"nowhere\.json cannot be read"):
         config.load(path, TrainRecipe)
+
+
+def test_while_it_is_warming_up_only_weights_learn(recipe: Path, tmp_path: Path) -> None:
+    given = ["optim.epochs=3", "search.warm_epochs=2", "search.latency_weight=0"]
+    lines = (search(recipe, tmp_path / "run", given, progress=False) / "genotypes.jsonl").read_text().splitlines()
+    first, second, third = (json.loads(line)["alphas"] for line in lines)
+    assert first == second != third
 
 
 def test_softmax_searches_too(recipe: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from forgesight.config import Recipe
 from forgesight.detectors.nets.cells import BLOCKS, OPERATIONS
@@ -22,6 +22,9 @@ class SearchSection(Recipe):
     region: bool = True
     input: Literal["rgb", "high-pass", "both"] = "rgb"
     rate: float = Field(0.02, gt=0)  # of Adam, for alpha
+    warm_epochs: int = Field(
+        0, ge=0
+    )  # in which weights learn alone: alpha is told nothing by operations that know nothing
     drop_epochs: list[int] = Field(default_factory=lambda: [60, 150])  # after which that rate is divided by ten
     weight_decay: float = Field(5e-4, ge=0)
     first_temperature: float = Field(10.0, gt=0)  # of "gumbel"; falls in a line to the last
@@ -59,3 +62,9 @@ class SearchRecipe(TrainRecipe):
 
     search: SearchSection = SearchSection()
     optim: WeightsSection = WeightsSection()
+
+    @model_validator(mode="after")
+    def _some_epochs_are_left(self) -> SearchRecipe:
+        if self.search.warm_epochs >= self.optim.epochs:
+            raise ValueError(f"search.warm_epochs has to be below optim.epochs, which is {self.optim.epochs}")
+        return self

@@ -99,9 +99,10 @@ class Searching(lightning.LightningModule):
             return total
 
         found = step(self.net, weights, first, self.net.operations(), self.manual_backward, self.optim.clip)
-        other = step(self.net, architecture, second, list(self.net.alphas), self.manual_backward, self.optim.clip)
         self.log("train_loss", found, on_step=False, on_epoch=True, prog_bar=True)
-        self.log("alpha_loss", other, on_step=False, on_epoch=True)
+        if self.current_epoch >= self.section.warm_epochs:
+            other = step(self.net, architecture, second, list(self.net.alphas), self.manual_backward, self.optim.clip)
+            self.log("alpha_loss", other, on_step=False, on_epoch=True)
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         """The supernet's loss and scores on the validation pairs."""
@@ -132,7 +133,8 @@ class Searching(lightning.LightningModule):
         for optimizer, rate in zip(optimizers, rates, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = rate
-        along = self.current_epoch / max(1, self.optim.epochs - 1)
+        warm = section.warm_epochs
+        along = max(0, self.current_epoch - warm) / max(1, self.optim.epochs - 1 - warm)
         self.net.temperature = (1 - along) * section.first_temperature + along * section.last_temperature
 
     def configure_optimizers(self) -> Any:
