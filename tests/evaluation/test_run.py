@@ -272,5 +272,10 @@ def test_only_what_was_made_by_the_same_way_is_used_again(monkeypatch: pytest.Mo
     before = scoring.key(FAKE_CARD, "digest", "test")
     assert before == scoring.key(FAKE_CARD, "digest", "test")
     assert before != scoring.key(FAKE_CARD, "digest", "all")
+    assert FAKE_CARD.calibration is not None
+    recoloured = replace(FAKE_CARD, calibration=replace(FAKE_CARD.calibration, map_top=0.1))
+    assert before == scoring.key(recoloured, "digest", "test"), "how maps are drawn changes no number"
+    stricter = replace(FAKE_CARD, calibration=replace(FAKE_CARD.calibration, fake_above=0.9))
+    assert before != scoring.key(stricter, "digest", "test")
     monkeypatch.setattr(scoring, "_VERSION", 99)
     assert before != scoring.key(FAKE_CARD, "digest", "test")

@@ -66,6 +66,14 @@ def identity(card: Card) -> dict[str, Any]:
     }
 
 
+def deciding(card: Card) -> dict[str, Any]:
+    """What of a card decides a measurement: all but the scale that maps are drawn on."""
+    values = asdict(card)
+    if values["calibration"]:
+        del values["calibration"]["map_top"]
+    return values
+
+
 def sha256(path: Path) -> str:
     """SHA-256 of a weights file, hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

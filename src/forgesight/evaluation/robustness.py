@@ -11,7 +11,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -24,7 +24,7 @@ from rich.progress import track
 
 from forgesight import records
 from forgesight.data import manifest as manifests
-from forgesight.detectors import zoo
+from forgesight.detectors import cards, zoo
 from forgesight.detectors.zoo import Detector
 from forgesight.evaluation.crops import Cut, choose
 from forgesight.evaluation.run import limited, selected
@@ -139,7 +139,7 @@ def measure(
     out.mkdir(parents=True, exist_ok=True)
     plan = [(name, level) for name in operators for level in range(1, len(OPERATORS[name].levels) + 1)]
     decides = {
-        **{"card": asdict(loaded.card), "manifest": manifests.digest(manifest), "plan": plan, "target": target},
+        **{"card": cards.deciding(loaded.card), "manifest": manifests.digest(manifest), "plan": plan, "target": target},
         **{"seed": seed, "disorganised": disorganised, "version": _VERSION},
     }
     key = hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode()).hexdigest()

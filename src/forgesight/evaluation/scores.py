@@ -12,7 +12,6 @@ import json
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ import numpy as np
 import polars as pl
 
 from forgesight import records
+from forgesight.detectors import cards
 from forgesight.detectors.zoo import Detector
 from forgesight.evaluation.crops import Cut
 from forgesight.metrics import localization
@@ -106,7 +106,7 @@ class Store:
 
 def key(card: Card, manifest_digest: str, split: str) -> str:
     """What decides every score, as a hash. A card without weights gets a new one each time: nothing can be reused."""
-    decides = {"card": asdict(card), "manifest": manifest_digest, "split": split, "version": _VERSION}
+    decides = {"card": cards.deciding(card), "manifest": manifest_digest, "split": split, "version": _VERSION}
     if card.weights is None:
         decides["once"] = uuid.uuid4().hex
     return hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode()).hexdigest()
