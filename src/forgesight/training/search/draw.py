@@ -36,6 +36,7 @@ def alphas(entries: Sequence[Mapping[str, Any]], operations: Sequence[str], file
             axes.plot(weights[..., index].mean(1), "--" if index > 5 else "-", label=name)
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
     both[0].set_ylabel("mean weight over the edges")
     both[1].legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
