@@ -188,7 +188,7 @@ def test_a_trial_of_searched_cells_with_two_seeds(recipe: Path) -> None:
     assert {one["seed"] for one in told} == {1, 2}
     assert all(json.loads(one["net"]["args"]["genotype"]) == cells for one in told)
     text = page.read_text()
-    for part in ("## Searched cells", "cells-short-cells.png", "| found | `add.toml` | blur | - | short | 2 | "):
+    for part in ("## Searched cells", "cells-short-cells.png", "| found | `add.toml` | - | blur | - | short | 2 | "):
         assert part in text
     lines.clear()
     experiments(recipe, folder / "out", jobs=2, progress=False, say=lines.append)
