@@ -33,7 +33,7 @@ def test_a_run_folder_has_all_that_is_needed_to_repeat_it_and_serves(recipe: Pat
     assert card.calibration is not None
     assert card.calibration.real_below <= card.calibration.fake_above
     assert dict(card.calibration.counts) == {"d0": 1, "d1": 1}
-    assert calibrate.LEAST_TOP <= card.map_top <= 1
+    assert calibrate.LEAST_TOP <= card.map_top < 1, "of a net so young; 1 is what was never learnt"
     environment = json.loads((folder / "environment.json").read_text())
     assert len(environment["manifest_sha256"]) == 64
     assert json.loads((folder / "recipe.json").read_text())["data"]["pairs_per_epoch"] == 4

@@ -22,9 +22,7 @@ class SearchSection(Recipe):
     region: bool = True
     input: Literal["rgb", "high-pass", "both"] = "rgb"
     rate: float = Field(0.02, gt=0)  # of Adam, for alpha
-    warm_epochs: int = Field(
-        0, ge=0
-    )  # in which weights learn alone: alpha is told nothing by operations that know nothing
+    warm_epochs: int = Field(0, ge=0)  # in which weights learn alone: untaught operations tell alpha nothing
     drop_epochs: list[int] = Field(default_factory=lambda: [60, 150])  # after which that rate is divided by ten
     weight_decay: float = Field(5e-4, ge=0)
     first_temperature: float = Field(10.0, gt=0)  # of "gumbel"; falls in a line to the last
