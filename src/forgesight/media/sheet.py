@@ -17,8 +17,10 @@ _GAP_PX = 4
 _TEXT_PX = 14
 
 
-def heat(rgb: Image, plane: Plane) -> Image:
-    """A picture (H, W, 3) under the heat of a map (H, W) of values in 0..1."""
+def heat(rgb: Image, plane: Plane, top: float = 1.0) -> Image:
+    """A picture (H, W, 3) under the heat of a map (H, W) of values in 0..1; from ``top`` on, in the last colour."""
+    if top < 1:
+        plane = np.minimum(plane / np.float32(top), np.float32(1))
     levels = cv2.convertScaleAbs(plane, alpha=255)
     alpha = np.asarray(plane * np.float32(_OPACITY), np.float32)
     return np.asarray(cv2.blendLinear(rgb, cv2.applyColorMap(levels, _colour_map()), 1 - alpha, alpha), np.uint8)

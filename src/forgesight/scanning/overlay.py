@@ -114,7 +114,7 @@ def _draw(
             pasted, (left, above, right, below) = faces.paste(plane, matrix, (height, width))
             if pasted.size:
                 drawn = drawn.copy()
-                drawn[above:below, left:right] = heat(drawn[above:below, left:right], _scaled(pasted, top))
+                drawn[above:below, left:right] = heat(drawn[above:below, left:right], pasted, top)
         scored += 1
     drawn = np.ascontiguousarray(drawn).copy()
     for index, finding in enumerate(findings):
@@ -133,16 +133,12 @@ def _mark(picture: Image, finding: Finding, label: str, ratio: np.ndarray) -> No
     cv2.putText(picture, label, at, cv2.FONT_HERSHEY_SIMPLEX, 0.55, (255, 255, 255), 2, cv2.LINE_AA)
 
 
-def _scaled(plane: Plane, top: float) -> Plane:
-    return plane if top >= 1 else np.minimum(plane / np.float32(top), np.float32(1))
-
-
 def _close_up(crop: Image, plane: Plane | None, top: float) -> Image:
     plain = np.asarray(cv2.resize(crop, (_FACE_PX, _FACE_PX), interpolation=cv2.INTER_AREA), np.uint8)
     if plane is None:
         return plain
     fine = np.asarray(cv2.resize(plane, (_FACE_PX, _FACE_PX), interpolation=cv2.INTER_LINEAR), np.float32)
-    return np.hstack([plain, heat(plain, _scaled(fine, top))])
+    return np.hstack([plain, heat(plain, fine, top)])
 
 
 def _save_map(path: Path, plane: Plane, window: tuple[int, int, int, int], shape: tuple[int, int]) -> None:
