@@ -20,6 +20,9 @@ TAPS = (1.0, -3.0, 3.0, -1.0)
 STEP = 3.0
 """Quantisation step: the residual's largest tap times SRM's q = 1. FaceForensics++ does not say which q it took."""
 BORDER = 2  # pixels of the residual that are left out on every side
+FAR = 64.0
+"""Codes that are less likely than the best by more than exp(-FAR) count as that: still nothing, but what is smaller yet
+would be denormal numbers, with which a processor is many times slower."""
 CODES = tuple(itertools.product((-1.0, 0.0, 1.0), repeat=4))  # the 81 bins, the last of the four counting fastest
 
 
@@ -120,7 +123,8 @@ class ResidualNet(nn.Module):
         """(N, P, 81): which code each place shows."""
         if self.hard:
             return F.one_hot(likeness.argmax(2), 81).to(likeness.dtype)
-        return torch.softmax(likeness, dim=2)
+        best = likeness.detach().amax(2, keepdim=True)
+        return torch.softmax(torch.maximum(likeness, best - FAR), dim=2)
 
 
 def _mean(codes: Tensor) -> Tensor:
