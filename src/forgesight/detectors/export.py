@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from forgesight.detectors import cards, zoo
+from forgesight.detectors import blocks, cards, zoo
 from forgesight.detectors.graph import Graph
 from forgesight.detectors.onnx_backend import OnnxDetector
 from forgesight.detectors.torch_backend import TorchDetector, load_weights
@@ -44,7 +44,7 @@ def export(card: Card, graph: Graph, out: Path) -> Path:
     names = ["score", "features", "map"] if card.has_map else ["score", "features"]
     graph = graph.cpu().eval()
     batch = {"crops": {0: torch.export.Dim("batch", min=1)}}
-    write_onnx(graph, crops, path, "crops", names, dynamic_shapes=batch)
+    write_onnx(blocks.filled(graph), crops, path, "crops", names, dynamic_shapes=batch)
     exported = replace(card, weights=cards.sha256(path))
     cards.write(exported, out)
     difference = parity(TorchDetector(card, graph), OnnxDetector(out), size)
