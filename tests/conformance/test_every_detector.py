@@ -6,6 +6,7 @@ import itertools
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -13,7 +14,7 @@ from forgesight.config import load
 from forgesight.detectors import zoo
 from forgesight.detectors.export import TOLERANCE, export, parity
 from forgesight.detectors.graph import Graph, fresh
-from forgesight.detectors.onnx_backend import OnnxDetector
+from forgesight.detectors.onnx_backend import NARROW, OnnxDetector
 from forgesight.detectors.size import measured
 from forgesight.detectors.torch_backend import TorchDetector
 from forgesight.training.objectives import OBJECTIVES, Truth
@@ -198,6 +199,10 @@ def test_onnx_equals_torch(name: str, tmp_path: Path) -> None:
     one, two = served(_crops(card.crop.size_px, 1)), served(_crops(card.crop.size_px, 40))
     assert one.score.shape == (1,)
     assert two.score.shape == (40,)
+    model = onnx.load(folder / zoo.ONNX_FILE).graph
+    shapes = {value.name: value.dims for value in model.initializer}
+    widths = [shapes[node.input[1]][0] for node in model.node if node.op_type == "Conv"]
+    assert card.build.endswith(NARROW) == (sum(width < 8 for width in widths) > len(widths) / 2)
 
 
 def test_the_parity_check_notices_other_weights(tmp_path: Path) -> None:

@@ -114,17 +114,19 @@ class ResidualNet(nn.Module):
         """(N, 1, S, S) luminance to (N, 162): 81 along, 81 across; each sums to 1."""
         parts = []
         for number, book in enumerate(self.books):
-            fours = [scan(gray).flatten(2).mT for scan in self.scans[2 * number : 2 * number + 2]]  # (N, P, 4)
-            weight, bias = (self.sharpness * book.get_parameter(name) for name in ("weight", "bias"))
-            parts.append(_mean(self._codes(F.linear(torch.cat(fours, dim=1), weight, bias))))
+            fours = torch.cat([scan(gray).flatten(2) for scan in self.scans[2 * number : 2 * number + 2]], dim=2)
+            # A fifth that is 1 takes the bias along: adding it afterwards is one more way through all the likenesses.
+            fives = torch.cat([fours, torch.ones_like(fours[:, :1])], dim=1)  # (N, 5, P)
+            weight = torch.cat([book.get_parameter("weight"), book.get_parameter("bias")[:, None]], dim=1)
+            parts.append(_mean(self._codes(F.linear(fives.mT, self.sharpness * weight))))
         return torch.cat(parts, dim=1)
 
     def _codes(self, likeness: Tensor) -> Tensor:
         """(N, P, 81): which code each place shows."""
         if self.hard:
             return F.one_hot(likeness.argmax(2), 81).to(likeness.dtype)
-        best = likeness.detach().amax(2, keepdim=True)
-        return torch.softmax(torch.maximum(likeness, best - FAR), dim=2)
+        least = likeness.detach().amax(2) - FAR
+        return torch.softmax(torch.maximum(likeness, least[:, :, None]), dim=2)
 
 
 def _mean(codes: Tensor) -> Tensor:
