@@ -114,25 +114,25 @@ class ResidualNet(nn.Module):
         """(N, 1, S, S) luminance to (N, 162): 81 along, 81 across; each sums to 1."""
         parts = []
         for number, book in enumerate(self.books):
-            fours = torch.cat([scan(gray).flatten(2) for scan in self.scans[2 * number : 2 * number + 2]], dim=2)
+            fours = torch.stack([scan(gray).flatten(2) for scan in self.scans[2 * number : 2 * number + 2]], dim=1)
             # A fifth that is 1 takes the bias along: adding it afterwards is one more way through all the likenesses.
-            fives = torch.cat([fours, torch.ones_like(fours[:, :1])], dim=1)  # (N, 5, P)
+            fives = torch.cat([fours, torch.ones_like(fours[:, :, :1])], dim=2)  # (N, 2, 5, P)
             weight = torch.cat([book.get_parameter("weight"), book.get_parameter("bias")[:, None]], dim=1)
             parts.append(_mean(self._codes(F.linear(fives.mT, self.sharpness * weight))))
         return torch.cat(parts, dim=1)
 
     def _codes(self, likeness: Tensor) -> Tensor:
-        """(N, P, 81): which code each place shows."""
+        """(N, 2, P, 81): which code each place shows."""
         if self.hard:
-            return F.one_hot(likeness.argmax(2), 81).to(likeness.dtype)
-        least = likeness.detach().amax(2) - FAR
-        return torch.softmax(torch.maximum(likeness, least[:, :, None]), dim=2)
+            return F.one_hot(likeness.argmax(3), 81).to(likeness.dtype)
+        least = likeness.detach().amax(3) - FAR
+        return torch.softmax(torch.maximum(likeness, least[..., None]), dim=3)
 
 
 def _mean(codes: Tensor) -> Tensor:
-    """(N, P, 81) to (N, 81): the mean over the places, as a product since that is the quicker on onnxruntime."""
-    places = codes.shape[1]
-    return (codes.new_full((1, places), 1 / places) @ codes)[:, 0]
+    """(N, 2, P, 81) to (N, 81): the mean over the places, as a product since that is the quicker on onnxruntime."""
+    places = codes.shape[2]
+    return (codes.new_full((1, places), 1 / places) @ codes).mean((1, 2))
 
 
 class _Scan(nn.Module):
