@@ -73,10 +73,10 @@ def test_the_soft_network_begins_near_the_descriptor_and_learns() -> None:
 
 
 def test_codes_far_from_the_best_stay_normal_numbers() -> None:
-    likeness = torch.tensor([[[0.0, -3.0, -90.0, -500.0]]]) + 40
+    likeness = torch.tensor([[[[0.0, -3.0, -90.0, -500.0]]]]) + 40
     codes = ResidualNet()._codes(likeness)
     assert codes.min() >= torch.finfo(codes.dtype).tiny
-    torch.testing.assert_close(codes, torch.softmax(likeness, dim=2), rtol=0, atol=1e-20)
+    torch.testing.assert_close(codes, torch.softmax(likeness, dim=3), rtol=0, atol=1e-20)
 
 
 def test_steg_svm_rounds_the_luminance() -> None:
