@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 import timm
 import torch
+from skimage import data
+from skimage.transform import resize
 
 from forgesight.data import manifest
 from forgesight.detectors import cards, zoo
 from forgesight.detectors.graph import Graph, build
+from forgesight.detectors.nets.backbone import imagenet_weights
+from forgesight.detectors.nets.effnet import EffnetMap
 from forgesight.training import run, supervised
 from forgesight.training.recipe import LossSection, OptimSection
 from forgesight.types import ForgesightError, RecipeError, Sample
@@ -39,6 +43,24 @@ def test_imagenet_is_taken_for_all_but_the_last_layer(monkeypatch: pytest.Monkey
     net.load_imagenet()
     assert torch.equal(net.body.conv1.weight, published.conv1.weight)
     assert torch.equal(net.body.fc.weight, last)
+
+
+def test_lite0_from_its_package_fills_the_encoder_and_its_widened_first_layer() -> None:
+    net = EffnetMap(backbone="tf_efficientnet_lite0", activation="relu6")
+    net.load_imagenet()
+    published = imagenet_weights("tf_efficientnet_lite0")
+    stem = net.encoder.conv_stem.weight
+    assert torch.equal(stem[:, :3], published["conv_stem.weight"])
+    assert torch.equal(stem[:, 3:], published["conv_stem.weight"] / 4)
+    assert torch.equal(net.encoder.blocks[-1][-1].conv_pw.weight, published["blocks.4.2.conv_pw.weight"])
+
+
+def test_imagenet_of_lite0_knows_a_cat() -> None:
+    pixels = torch.from_numpy(resize(data.cat(), (224, 224)).astype(np.float32)).permute(2, 0, 1)[None]
+    net = timm.create_model("tf_efficientnet_lite0").eval()
+    net.load_state_dict(imagenet_weights("tf_efficientnet_lite0"))
+    with torch.inference_mode():
+        assert int(net(pixels * 2 - 1).argmax()) in range(281, 287)  # ImageNet's cats; 285 is the Egyptian cat
 
 
 def test_imagenet_that_cannot_be_had_is_an_error_and_nothing_else(

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from forgesight.detectors.nets.backbone import take_imagenet
 from forgesight.detectors.output import NetOutput
 
 
@@ -38,6 +39,7 @@ class EffnetMap(nn.Module):
         deepest = int(encoder.feature_info.module_name()[-1].split(".")[-1])
         encoder.blocks = encoder.blocks[: deepest + 1]
         channels = encoder.feature_info.channels()
+        self.backbone = backbone
         self.encoder = encoder
         self.residual_gain = 4.0
         self.mirror = mirror
@@ -58,6 +60,10 @@ class EffnetMap(nn.Module):
         here, there = self._once(x), self._once(x.flip(-1))
         logits, features, plane = ((a + b) / 2 for a, b in zip(here, (*there[:2], there[2].flip(-1)), strict=True))
         return NetOutput(logits, features, plane)
+
+    def load_imagenet(self) -> None:
+        """Take ImageNet's weights for the encoder, its first layer widened for the residual channels."""
+        take_imagenet(self.encoder, self.backbone)
 
     def _once(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         residual = (x - F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)) * self.residual_gain
