@@ -61,50 +61,50 @@ light: $(VENV)/.base-installed ## the base package alone, installed as a wheel i
 	$(LIGHT)/bin/python -m pip install --quiet --quiet --disable-pip-version-check --no-input .
 	@! $(LIGHT)/bin/python -c "import torch" 2>/dev/null || { echo "torch came with the base package" >&2; exit 1; }
 	$(BIN)/python -c "from skimage import data, io; io.imsave('out/light/astronaut.png', data.astronaut())"
-	cd out/light && ../../$(LIGHT)/bin/forgesight scan astronaut.png --out report $(ARGS)
+	cd out/light && ../../$(LIGHT)/bin/facewitness scan astronaut.png --out report $(ARGS)
 	rm -rf $(LIGHT)
 
 RECIPES := base-cpu default-cpu without-faceswap-cpu without-inpaint-diffusion-cpu without-selfblend-cpu
 train: $(VENV)/.dev-installed ## train the default detector and its leave-one-out partners over ../shared/faces (hours; resumes nothing)
-	for recipe in $(RECIPES); do $(BIN)/forgesight train recipes/$$recipe.toml || exit 1; done
+	for recipe in $(RECIPES); do $(BIN)/facewitness train src/facewitness/recipes/$$recipe.toml || exit 1; done
 
 ship: $(VENV)/.dev-installed ## put the trained default detector into the package
-	$(BIN)/forgesight export runs/forge-cpu src/forgesight/detectors/shipped/default
+	$(BIN)/facewitness export runs/forge-cpu src/facewitness/detectors/shipped/default
 
 NETWORKS := deepfake neuraltextures attribute-transposed attribute-nearest attribute-bilinear inpaint-conv synthesis
-FORGE_CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/forgesight/forge
+FORGE_CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/facewitness/forge
 
 RESULTS := out/results
 FACES ?= ../shared/faces
 SEEN := faceswap inpaint-diffusion selfblend
 LEFT_OUT := $(foreach m,$(SEEN),$(if $(wildcard runs/without-$(m)-cpu/card.json),--left-out $(m)=runs/without-$(m)-cpu))
 results: $(VENV)/.dev-installed ## forge the test identities of FACES, judge the shipped detector and its partners in runs/, write the page
-	$(BIN)/forgesight forge $(FACES) --out $(RESULTS)/set --split test --seed 1 $(foreach m,$(SEEN),--method $(m))
-	$(BIN)/forgesight evaluate $(RESULTS)/set/manifest.parquet --out $(RESULTS)/default --page docs/results/default.md --readme README.md $(LEFT_OUT) $(ARGS)
+	$(BIN)/facewitness forge $(FACES) --out $(RESULTS)/set --split test --seed 1 $(foreach m,$(SEEN),--method $(m))
+	$(BIN)/facewitness evaluate $(RESULTS)/set/manifest.parquet --out $(RESULTS)/default --page docs/results/default.md --readme README.md $(LEFT_OUT) $(ARGS)
 
 TESTBED := out/testbed
 testbed: $(VENV)/.dev-installed ## fit the networks behind manipulations that are not fitted yet, build the test bed over FACES, audit it (hours)
-	for method in $(NETWORKS); do test -f $(FORGE_CACHE)/$$method/model.onnx || $(BIN)/forgesight forge fit $$method --data $(FACES) || exit 1; done
-	$(BIN)/forgesight forge build recipes/forge/testbed.toml --out $(TESTBED) --page docs/results/forge.md --set data.path=$(FACES)
-	$(BIN)/forgesight data audit $(TESTBED)/manifest.parquet --page docs/results/forge-audit.md
-	$(BIN)/forgesight evaluate $(TESTBED)/manifest.parquet --out $(TESTBED)/default --page docs/results/testbed.md $(foreach m,$(SEEN),--trained-on $(m))
+	for method in $(NETWORKS); do test -f $(FORGE_CACHE)/$$method/model.onnx || $(BIN)/facewitness forge fit $$method --data $(FACES) || exit 1; done
+	$(BIN)/facewitness forge build src/facewitness/recipes/forge/testbed.toml --out $(TESTBED) --page docs/results/forge.md --set data.path=$(FACES)
+	$(BIN)/facewitness data audit $(TESTBED)/manifest.parquet --page docs/results/forge-audit.md
+	$(BIN)/facewitness evaluate $(TESTBED)/manifest.parquet --out $(TESTBED)/default --page docs/results/testbed.md $(foreach m,$(SEEN),--trained-on $(m))
 
 zoo: $(VENV)/.dev-installed ## train every detector on one family of the test bed, judge them all, write the page (hours; resumes)
-	$(BIN)/forgesight compare recipes/compare/zoo.toml --page docs/results/zoo.md --cards docs/detectors $(ARGS)
+	$(BIN)/facewitness compare src/facewitness/recipes/compare/zoo.toml --page docs/results/zoo.md --cards docs/detectors $(ARGS)
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 $(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "forgesight needs Python 3.11 or later: install it, or say make PYTHON=/path/to/python" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "facewitness needs Python 3.11 or later: install it, or say make PYTHON=/path/to/python" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/.base-installed: pyproject.toml | $(BIN)/python
-	@echo "installing forgesight[demo] into $(VENV) ..."
+	@echo "installing facewitness[demo] into $(VENV) ..."
 	$(PIP) --editable ".[demo]"
 	@touch $@
 
 $(VENV)/.dev-installed: pyproject.toml | $(BIN)/python
-	@echo "installing forgesight[dev] into $(VENV), torch included: some minutes ..."
+	@echo "installing facewitness[dev] into $(VENV), torch included: some minutes ..."
 	$(PIP) --editable ".[dev]"
 	@touch $@ $(VENV)/.base-installed

@@ -18,11 +18,11 @@ import time
 import numpy as np
 import torch
 
-from forgesight.detectors import zoo
-from forgesight.detectors.graph import fresh
-from forgesight.detectors.neurons import Read, effects, spread
-from forgesight.records import versions
-from forgesight.types import CropProfile
+from facewitness.detectors import zoo
+from facewitness.detectors.graph import fresh
+from facewitness.explain.neurons import Read, effects, spread
+from facewitness.provenance import versions
+from facewitness.types import CropProfile
 
 FASTER = 100
 BATCH = 64

@@ -1,6 +1,6 @@
 """What a map at full resolution costs: FakeLocator against the shipped detector's architecture, per photograph.
 
-In one run, on the same photographs, one after another and in turns: ``forgesight.scan`` from the file to score and map
+In one run, on the same photographs, one after another and in turns: ``facewitness.scan`` from the file to score and map
 at the photograph's resolution, both networks exported to ONNX. Faces are found anew each time, as in any scan; beside
 it stands what the network alone takes for a crop. Weights do not matter to time: fresh ones are taken unless folders
 are given. Reports a ratio; nothing is demanded of it.
@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
-import forgesight
-from forgesight.detectors.zoo import Detector
-from forgesight.records import versions
-from forgesight.types import Report, Status
+import facewitness
+from facewitness.detectors.zoo import Detector
+from facewitness.provenance import versions
+from facewitness.types import Report, Status
 
 NAMES = ("fakelocator-mobilenet", "effnet-map")
 
@@ -34,22 +34,24 @@ def main() -> int:
     options = parser.parse_args()
     if len(options.folders) not in (0, 2):
         parser.error("give two folders or none")
-    with tempfile.TemporaryDirectory(prefix="forgesight-bench-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="facewitness-bench-") as scratch:
         folders = options.folders or [fresh(name, Path(scratch)) for name in NAMES]
-        return compare([forgesight.load(folder) for folder in folders], photographs(Path(scratch), options.photographs))
+        return compare(
+            [facewitness.load(folder) for folder in folders], photographs(Path(scratch), options.photographs)
+        )
 
 
 def compare(detectors: list[Detector], files: list[Path]) -> int:
     """Time them in turns and print."""
     for detector in detectors:
-        forgesight.scan(files[0], detector)  # the first plans memory
+        facewitness.scan(files[0], detector)  # the first plans memory
     whole: list[list[float]] = [[], []]
     alone: list[list[float]] = [[], []]
     found = 0
     for file in files:
         for number, detector in enumerate(detectors):
             began = time.perf_counter()
-            report = forgesight.scan(file, detector)
+            report = facewitness.scan(file, detector)
             whole[number].append(time.perf_counter() - began)
             found += _has_map(report)
             size = detector.card.crop.size_px
@@ -76,9 +78,9 @@ def _has_map(report: Report) -> bool:
 
 def fresh(name: str, scratch: Path) -> Path:
     """An export of an architecture with the weights it begins with."""
-    from forgesight.detectors import zoo
-    from forgesight.detectors.export import export
-    from forgesight.detectors.graph import fresh as graph
+    from facewitness.detectors import zoo
+    from facewitness.detectors.export import export
+    from facewitness.detectors.graph import fresh as graph
 
     card = zoo.card(name)
     return export(card, graph(card), scratch / name)

@@ -1,4 +1,4 @@
-"""How near ``forgesight data prepare`` comes to the time its parts need, on a clip of 1080p.
+"""How near ``facewitness data prepare`` comes to the time its parts need, on a clip of 1080p.
 
 In one run, on the same clip and the same cores:
 
@@ -26,10 +26,10 @@ import cv2
 import numpy as np
 from skimage import data
 
-from forgesight.curation.prepare import CROPS, Wanted, prepare
-from forgesight.media import faces, image, video
-from forgesight.processes import cores
-from forgesight.types import Sample
+from facewitness.compute.pool import cores
+from facewitness.curation.prepare import CROPS, Wanted, prepare
+from facewitness.media import faces, image, video
+from facewitness.types import Sample
 
 BAR = 0.8
 FRAMES = 600
@@ -41,7 +41,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=FRAMES, metavar="N", help="length of the clip")
     options = parser.parse_args()
-    scratch = Path(tempfile.mkdtemp(prefix="forgesight-bench-"))
+    scratch = Path(tempfile.mkdtemp(prefix="facewitness-bench-"))
     try:
         print(f"{cores()} cores, {platform.processor() or platform.machine()}, {platform.platform()}")
         clip = make(scratch / "clip.mp4", options.frames)

@@ -27,12 +27,12 @@ import cv2
 import numpy as np
 import onnxruntime
 
-from forgesight.detectors import zoo
-from forgesight.media import faces, image
-from forgesight.scanning.folder import scan_paths
-from forgesight.scanning.image import BATCH, versions
-from forgesight.scanning.listing import collect
-from forgesight.types import Image, Status
+from facewitness.detectors import zoo
+from facewitness.media import faces, image
+from facewitness.scanning.files import collect
+from facewitness.scanning.image import BATCH, versions
+from facewitness.scanning.pipeline import scan_paths
+from facewitness.types import Image, Status
 
 BAR = 0.6
 PHOTOGRAPHS = 400
@@ -45,7 +45,7 @@ def main() -> int:
     parser.add_argument("--photographs", type=int, default=PHOTOGRAPHS, metavar="N", help="how many are made")
     parser.add_argument("--detector", default="default", metavar="NAME|FOLDER")
     options = parser.parse_args()
-    scratch = Path(tempfile.mkdtemp(prefix="forgesight-bench-"))
+    scratch = Path(tempfile.mkdtemp(prefix="facewitness-bench-"))
     try:
         folder = options.folder or make(scratch / "photographs", options.photographs)
         return compare(folder, options.detector, scratch)

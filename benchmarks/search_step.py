@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 
-from forgesight.records import versions
+from facewitness.provenance import versions
 
 TIME, MEMORY = 0.5, 0.25
 SAMPLERS = ("softmax", "gumbel")
@@ -57,9 +57,9 @@ def _measured(options: argparse.Namespace) -> dict[str, float]:
     from torch import Tensor
     from torch.nn import functional as F
 
-    from forgesight.training.search.recipe import SearchSection
-    from forgesight.training.search.run import step
-    from forgesight.training.search.supernet import Supernet
+    from facewitness.training.search.recipe import SearchSection
+    from facewitness.training.search.run import step
+    from facewitness.training.search.supernet import Supernet
 
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)

@@ -23,13 +23,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from forgesight.detectors import speed, zoo
-from forgesight.detectors.zoo import Detector
-from forgesight.records import versions
+from facewitness.detectors import throughput, zoo
+from facewitness.detectors.zoo import Detector
+from facewitness.provenance import versions
 
 EACH, MEDIAN = 1.0, 1.5
 TURNS = 6
-BATCHES = (1, speed.CROPS)
+BATCHES = (1, throughput.CROPS)
 SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -48,7 +48,7 @@ def main() -> int:
     ratios: list[list[float]] = []
     for name in options.names or zoo.ARCHITECTURES:
         pairs = both(name, options.threads, options.seconds)
-        speed.keep(name, pairs[1][1])
+        throughput.keep(name, pairs[1][1])
         ratios.append([ours / eager for eager, ours in pairs])
         cells = "".join(f"{eager:8.1f}{ours:8.1f}{ours / eager:8.2f}" for eager, ours in pairs)
         print(f"{name:20}{zoo.card(name).crop.size_px:5}{cells}", flush=True)
@@ -60,7 +60,7 @@ def main() -> int:
 
 def both(name: str, threads: int, seconds: float) -> list[tuple[float, float]]:
     """Crops per second in eager torch and in our runtime, for each batch."""
-    with tempfile.TemporaryDirectory(prefix="forgesight-bench-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="facewitness-bench-") as scratch:
         where = (name, Path(scratch), threads, seconds)
         with measuring(eagerly, *where) as eager, measuring(exported, *where) as ours:
             turns = [[(eager(count), ours(count)) for count in BATCHES] for _ in range(TURNS)]
@@ -99,16 +99,16 @@ def _answer(
     asked.send(None)
     with suppress(EOFError):
         while True:
-            asked.send(speed.rate(detector, seconds, asked.recv()))
+            asked.send(throughput.rate(detector, seconds, asked.recv()))
 
 
 def eagerly(name: str, scratch: Path, threads: int) -> Detector:
     """The architecture in torch, and an export of it in ``scratch``."""
     import torch
 
-    from forgesight.detectors.export import export
-    from forgesight.detectors.graph import fresh
-    from forgesight.detectors.torch_backend import TorchDetector
+    from facewitness.detectors.export import export
+    from facewitness.detectors.graph import fresh
+    from facewitness.detectors.torch_backend import TorchDetector
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)

@@ -20,11 +20,11 @@ from typing import Any
 
 from skimage import data
 
-import forgesight
-from forgesight.data import manifest
-from forgesight.data.sources import faces
-from forgesight.media import image
-from forgesight.types import Sample
+import facewitness
+from facewitness.data import manifest, terms
+from facewitness.data.sources import faces
+from facewitness.media import image
+from facewitness.types import Sample
 
 HOUSE = Path(__file__).resolve().parents[1]
 SHARED = HOUSE.parent / "shared" / "faces"
@@ -112,8 +112,8 @@ def score_of_face(sample: Sample, result: Result) -> float | None:
 def scan_shared(out: Path, detector: str) -> None:
     """Test photographs: of sources whose people agreed, forged copies and a report; of the others, counts only."""
     samples = [sample for sample in faces.read(SHARED) if sample.split == "test"]
-    ready = forgesight.load(detector)
-    for source, rule in faces.RULES.items():
+    ready = facewitness.load(detector)
+    for source, rule in terms.RULES.items():
         own = [sample for sample in samples if sample.dataset == source]
         if rule.figures_allowed:
             originals = out / source / "originals.csv"
@@ -123,16 +123,16 @@ def scan_shared(out: Path, detector: str) -> None:
             scan(forged, out / source / "report", detector)
             print(f"report: {out / source / 'report' / 'report.html'}  ({rule.citation})")
         else:
-            reports = [forgesight.scan(sample.path, ready) for sample in own[:COUNTED_PER_SOURCE]]
+            reports = [facewitness.scan(sample.path, ready) for sample in own[:COUNTED_PER_SOURCE]]
             verdicts = Counter(str(report.verdict or report.status) for report in reports)
             print(f"\n{source}: {len(reports)} real photographs: {dict(verdicts)}")
 
 
 def command(*arguments: str) -> None:
-    """Run one ``forgesight`` command, the script that was installed beside this interpreter."""
+    """Run one ``facewitness`` command, the script that was installed beside this interpreter."""
     shown = [os.path.relpath(argument) if os.path.isabs(argument) else argument for argument in arguments]
-    print(f"\n$ forgesight {' '.join(shown)}", flush=True)
-    script = Path(sys.executable).with_name("forgesight")
+    print(f"\n$ facewitness {' '.join(shown)}", flush=True)
+    script = Path(sys.executable).with_name("facewitness")
     if code := subprocess.run([script, *arguments], check=False).returncode:
         sys.exit(code)
 

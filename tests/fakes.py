@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from forgesight.detectors import cards
-from forgesight.types import Calibration, Card, CropProfile, Detection, Image
+from facewitness.detectors import cards
+from facewitness.types import Calibration, Card, CropProfile, Detection, Image
 
 LIGHTNING_CHATTER = [
     # it advises more workers, and uses parts of torch that torch is renaming

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from forgesight.config import Recipe, load
-from forgesight.types import RecipeError
+from facewitness.config import Recipe, load
+from facewitness.types import RecipeError
 
 
 class Optimiser(Recipe):

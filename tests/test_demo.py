@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from examples import demo
-from forgesight.types import Sample
+from facewitness.types import Sample
 
 FACE = np.array([[40.0, 40.0], [60.0, 60.0]], np.float32)
 SAMPLES = [Sample(Path("a.jpg"), 0, landmarks=FACE), Sample(Path("b.jpg"), 1, "selfblend", landmarks=FACE)]

@@ -6,22 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from forgesight.config import load
-from forgesight.detectors import zoo
-from forgesight.forge import attribute
-from forgesight.forge.build import BuildRecipe
-from forgesight.forge.lab import METHODS
-from forgesight.study.compare import CompareRecipe
-from forgesight.study.lae import ExperimentsRecipe
-from forgesight.study.trials.lab import channels_of
-from forgesight.study.trials.recipe import TrialsRecipe
-from forgesight.training.forgers.recipe import ForgerRecipe, defaults
-from forgesight.training.forgers.tasks import TASKS
-from forgesight.training.lae.recipe import LaeRecipe
-from forgesight.training.recipe import TrainRecipe
-from forgesight.training.search.recipe import SearchRecipe
+from facewitness.config import load
+from facewitness.detectors import zoo
+from facewitness.experiments.compare import CompareRecipe
+from facewitness.experiments.lae import ExperimentsRecipe
+from facewitness.experiments.trials.lab import channels_of
+from facewitness.experiments.trials.recipe import TrialsRecipe
+from facewitness.forge.build import BuildRecipe
+from facewitness.forge.manipulations import attribute
+from facewitness.forge.methods import METHODS
+from facewitness.training.generators.recipe import ForgerRecipe, defaults
+from facewitness.training.generators.tasks import TASKS
+from facewitness.training.lae.recipe import LaeRecipe
+from facewitness.training.recipe import TrainRecipe
+from facewitness.training.search.recipe import SearchRecipe
 
-FOLDER = Path(__file__).parents[1] / "recipes"
+FOLDER = Path(__file__).parents[1] / "src/facewitness/recipes"
 RECIPES = sorted(FOLDER.glob("*.toml"))
 SHIPPED = load(FOLDER / "default-cpu.toml", TrainRecipe).forge.methods
 

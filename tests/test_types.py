@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-import forgesight
-from forgesight import types
-from forgesight.types import Calibration, ForgesightError, MediaError, Sample, Status, Verdict
+import facewitness
+from facewitness import types
+from facewitness.types import Calibration, FacewitnessError, MediaError, Sample, Status, Verdict
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_values_cannot_be_changed() -> None:
 def test_every_error_has_one_root() -> None:
     errors = [value for value in vars(types).values() if inspect.isclass(value) and issubclass(value, Exception)]
     assert len(errors) >= 7
-    assert all(issubclass(error, ForgesightError) for error in errors)
+    assert all(issubclass(error, FacewitnessError) for error in errors)
 
 
 def test_a_media_error_says_its_status() -> None:
@@ -50,4 +50,4 @@ def test_a_media_error_says_its_status() -> None:
 
 
 def test_public_names_exist() -> None:
-    assert [name for name in forgesight.__all__ if not hasattr(forgesight, name)] == []
+    assert [name for name in facewitness.__all__ if not hasattr(facewitness, name)] == []

@@ -13,8 +13,8 @@ TABLES = ("polars", "pydantic")
 RUNTIMES = ("onnxruntime", "cv2", "dlib", "PIL")
 
 SCAN = """
-import forgesight
-report = forgesight.scan({photo!r})
+import facewitness
+report = facewitness.scan({photo!r})
 assert report.findings, report
 """
 
@@ -44,13 +44,13 @@ def test_the_check_above_would_notice_torch(photo: str) -> None:
 
 def test_the_command_that_scans_a_folder_does_not_load_torch(photo: str, tmp_path: Path) -> None:
     arguments = ["scan", photo, "--out", str(tmp_path / "out"), "--quiet"]
-    code = f"from forgesight.cli import app\napp({arguments!r}, standalone_mode=False)"
+    code = f"from facewitness.cli import app\napp({arguments!r}, standalone_mode=False)"
     assert loaded_by(code, HEAVY) == set()
     assert (tmp_path / "out" / "results.jsonl").exists()
 
 
 def test_importing_the_package_loads_no_runtime() -> None:
-    assert loaded_by("import forgesight", HEAVY + TABLES + RUNTIMES) == set()
+    assert loaded_by("import facewitness", HEAVY + TABLES + RUNTIMES) == set()
 
 
 COMMANDS = ("scan", "forge", "train", "export", "evaluate", "detectors", "import", "compare")
@@ -59,13 +59,13 @@ COMMANDS = ("scan", "forge", "train", "export", "evaluate", "detectors", "import
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
 def test_help_loads_no_runtime(command: list[str]) -> None:
     arguments = [*command, "--help"]
-    code = f"from forgesight.cli import app\napp({arguments!r}, standalone_mode=False)"
+    code = f"from facewitness.cli import app\napp({arguments!r}, standalone_mode=False)"
     assert loaded_by(code, HEAVY + RUNTIMES + ("polars",)) == set()
 
 
 def test_the_forge_does_not_load_torch() -> None:
-    assert loaded_by("import forgesight.forge.lab", HEAVY) == set()
+    assert loaded_by("import facewitness.forge.methods", HEAVY) == set()
 
 
 def test_evaluation_does_not_load_torch() -> None:
-    assert loaded_by("import forgesight.evaluation.run, forgesight.evaluation.page", HEAVY) == set()
+    assert loaded_by("import facewitness.evaluation.evaluate, facewitness.evaluation.report", HEAVY) == set()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-HOUSE = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]
 
 
 def lint(house: Path) -> subprocess.CompletedProcess[str]:
@@ -19,23 +19,23 @@ def lint(house: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_import_points_downward() -> None:
-    result = lint(HOUSE)
+    result = lint(ROOT)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
 @pytest.mark.parametrize(
     ("file", "line"),
     [
-        ("media/image.py", "import forgesight.scanning.image"),  # upward
-        ("data/splits.py", "import forgesight.metrics.detection"),  # a sibling
+        ("media/image.py", "import facewitness.scanning.image"),  # upward
+        ("data/splits.py", "import facewitness.metrics.detection"),  # a sibling
         ("scanning/image.py", "import torch"),  # torch outside its place
         ("media/image.py", "import polars"),  # a table on the scan's path
     ],
 )
 def test_a_breach_is_seen(tmp_path: Path, file: str, line: str) -> None:
-    shutil.copytree(HOUSE / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__", "*.onnx"))
-    shutil.copy(HOUSE / "pyproject.toml", tmp_path)
-    with (tmp_path / "src" / "forgesight" / file).open("a") as source:
+    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__", "*.onnx"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    with (tmp_path / "src" / "facewitness" / file).open("a") as source:
         source.write(f"\n{line}\n")
     result = lint(tmp_path)
     assert result.returncode == 1, result.stdout + result.stderr

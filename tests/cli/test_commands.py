@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-import forgesight
-from forgesight.cli import app
-from forgesight.detectors import speed, zoo
+import facewitness
+from facewitness.cli import app
+from facewitness.detectors import throughput, zoo
 from tests import fakes
 
 COMMANDS = [
@@ -33,7 +33,7 @@ COMMANDS = [
 
 def run(*arguments: object) -> Result:
     """One command in this process; anything unforeseen is raised here."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments], prog_name="forgesight")
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], prog_name="facewitness")
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
@@ -65,7 +65,7 @@ def test_help_shows_an_example_that_parses(command: list[str]) -> None:
     result = run(*command, "--help")
     assert result.exit_code == 0
     example = result.stdout.partition("Example")[2]
-    assert " ".join(["forgesight", *command[:1]]) in example
+    assert " ".join(["facewitness", *command[:1]]) in example
 
 
 def test_help_lists_every_command() -> None:
@@ -74,7 +74,7 @@ def test_help_lists_every_command() -> None:
 
 
 def test_version() -> None:
-    assert run("--version").stdout == f"forgesight {forgesight.__version__}\n"
+    assert run("--version").stdout == f"facewitness {facewitness.__version__}\n"
 
 
 def test_scan_prints_a_line_for_each_face_and_writes_the_report(detector: Path, photo: Path, tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_forge_options_may_stand_first(photo: Path, tmp_path: Path) -> None:
 
 
 def test_forge_list_names_every_method() -> None:
-    from forgesight.forge.lab import METHODS
+    from facewitness.forge.methods import METHODS
 
     lines = run("forge", "list").stdout.splitlines()
     assert [line.split()[0] for line in lines[1:]] == list(METHODS)
@@ -199,11 +199,11 @@ def test_an_unknown_recipe_key_is_one_line(tmp_path: Path) -> None:
 def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.touch()
-    monkeypatch.delitem(sys.modules, "forgesight.training.run", raising=False)
+    monkeypatch.delitem(sys.modules, "facewitness.training.train", raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)  # as if it were not installed
     result = run("train", recipe)
     assert result.exit_code == 1
-    assert 'pip install "forgesight[train]"' in one_line(result)
+    assert 'pip install "facewitness[train]"' in one_line(result)
 
 
 def test_detectors_lists_the_zoo() -> None:
@@ -214,16 +214,16 @@ def test_detectors_lists_the_zoo() -> None:
 def test_detectors_shows_what_was_measured_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(zoo, "ARCHITECTURES", {"meso4": zoo.card("meso4")})
-    monkeypatch.setattr(speed, "CROPS", 1)
-    monkeypatch.setattr(speed.measure, "__defaults__", (0.0,))
+    monkeypatch.setattr(throughput, "CROPS", 1)
+    monkeypatch.setattr(throughput.measure, "__defaults__", (0.0,))
     assert "not measured yet" in run("detectors").stdout
     measured = run("detectors", "--measure")
     assert "measuring meso4" in measured.stderr
     assert "not measured" not in measured.stdout
-    assert [speed.known(name) for name in ("default", "meso4")] != [None, None]
+    assert [throughput.known(name) for name in ("default", "meso4")] != [None, None]
     assert measured.stdout == run("detectors").stdout
-    (tmp_path / "forgesight" / "speed.json").write_text("[]")
-    assert speed.known("meso4") is None
+    (tmp_path / "facewitness" / "speed.json").write_text("[]")
+    assert throughput.known("meso4") is None
 
 
 @pytest.mark.parametrize(

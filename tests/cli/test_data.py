@@ -1,4 +1,4 @@
-"""``forgesight data``: what is typed, what is answered."""
+"""``facewitness data``: what is typed, what is answered."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from forgesight.cli import app
-from forgesight.data import manifest
-from forgesight.data.sources import LAYOUTS
-from forgesight.media import image
-from forgesight.types import Sample
+from facewitness.cli import app
+from facewitness.data import manifest
+from facewitness.data.sources import LAYOUTS
+from facewitness.media import image
+from facewitness.types import Sample
 from tests.data import trees
 from tests.fakes import astronaut, save, texture
 

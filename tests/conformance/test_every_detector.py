@@ -10,18 +10,18 @@ import onnx
 import pytest
 import torch
 
-from forgesight.config import load
-from forgesight.detectors import zoo
-from forgesight.detectors.export import TOLERANCE, export, parity
-from forgesight.detectors.graph import Graph, fresh
-from forgesight.detectors.onnx_backend import NARROW, OnnxDetector
-from forgesight.detectors.size import measured
-from forgesight.detectors.torch_backend import TorchDetector
-from forgesight.training.objectives import OBJECTIVES, Truth
-from forgesight.training.recipe import TrainRecipe
-from forgesight.types import Card, CropProfile
+from facewitness.config import load
+from facewitness.detectors import zoo
+from facewitness.detectors.complexity import with_complexity
+from facewitness.detectors.export import TOLERANCE, export, parity
+from facewitness.detectors.graph import Graph, fresh
+from facewitness.detectors.onnx_backend import NARROW, OnnxDetector
+from facewitness.detectors.torch_backend import TorchDetector
+from facewitness.training.objectives import OBJECTIVES, Truth
+from facewitness.training.recipe import TrainRecipe
+from facewitness.types import Card, CropProfile
 
-RECIPES = Path(__file__).parents[2] / "recipes" / "zoo"
+RECIPES = Path(__file__).parents[2] / "src/facewitness/recipes/zoo"
 PUBLISHED = {  # parameters at the card's own size, counted by the authors, in official weight files, or in timm
     "meso4": 27_977,
     "mesoinception4": 28_615,
@@ -77,7 +77,7 @@ def test_the_card_is_complete(name: str) -> None:
     graph = Graph(card)
     assert card.cam_layer in dict(graph.net.named_modules())  # "" is the net itself: nothing in it has a place
     assert card.weights is None, "an architecture is untrained"
-    counted = measured(card, graph.net)
+    counted = with_complexity(card, graph.net)
     assert (card.parameters, card.macs) == (counted.parameters, counted.macs)
     assert card.parameters == PUBLISHED.get(name, card.parameters)
 

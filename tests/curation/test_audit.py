@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from forgesight.curation import audit as auditing
-from forgesight.curation.audit import Audit, audit, category_auc, markdown
-from forgesight.curation.traits import quality, traits
-from forgesight.data import manifest
-from forgesight.media import image
-from forgesight.types import Sample, Split, Status
+from facewitness.curation import audit as auditing
+from facewitness.curation.audit import Audit, audit, category_auc, markdown
+from facewitness.curation.file_stats import quality, traits
+from facewitness.data import manifest
+from facewitness.media import image
+from facewitness.types import Sample, Split, Status
 from tests.fakes import texture
 
 PAIRS = 30

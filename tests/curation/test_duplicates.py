@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from forgesight.curation.duplicates import pairs, perceptual_hash
+from facewitness.curation.duplicates import pairs, perceptual_hash
 from tests.fakes import astronaut, texture
 
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from forgesight.curation import prepare as preparing
-from forgesight.curation.prepare import Wanted, prepare
-from forgesight.data import manifest
-from forgesight.data.sources import listing
-from forgesight.media import image
-from forgesight.types import CropProfile, ForgesightError, Image, ManifestError, Sample
+from facewitness.curation import prepare as preparing
+from facewitness.curation.prepare import Wanted, prepare
+from facewitness.data import manifest
+from facewitness.data.sources import listing
+from facewitness.media import image
+from facewitness.types import CropProfile, FacewitnessError, Image, ManifestError, Sample
 from tests.data import trees
 from tests.fakes import astronaut, crowd, save, texture
 
@@ -194,7 +194,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path: Path, monkeypatch: 
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_bytes", write)
-        with pytest.raises(ForgesightError, match=r"the disk is full.*start again"):
+        with pytest.raises(FacewitnessError, match=r"the disk is full.*start again"):
             _prepare(samples, out)
     assert len((out / "frames.jsonl").read_text().splitlines()) == 1
     assert len(_prepare(samples, out)) == 2

@@ -8,9 +8,9 @@ from typing import cast
 
 import pytest
 
-from forgesight.curation.tables import counts, merge, thin
-from forgesight.data import manifest
-from forgesight.types import ManifestError, Sample, Split
+from facewitness.curation.tables import counts, merge, thin
+from facewitness.data import manifest
+from facewitness.types import ManifestError, Sample, Split
 
 
 def _sample(name: str, method: str = "real", split: str = "train", source: str = "x") -> Sample:

@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from forgesight.data import manifest
-from forgesight.types import ManifestError, Sample
+from facewitness.data import manifest
+from facewitness.types import ManifestError, Sample
 
 KINDS = ("csv", "parquet")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from forgesight.data.sources import LAYOUTS, Choice, listing
-from forgesight.data.splits import verify
-from forgesight.types import ManifestError, Sample
+from facewitness.data.sources import LAYOUTS, Choice, listing
+from facewitness.data.splits import verify
+from facewitness.types import ManifestError, Sample
 from tests.data import trees
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "splits"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from forgesight.data import manifest, sources, splits
-from forgesight.data.sources import faces, folder
-from forgesight.types import ManifestError, Sample
+from facewitness.data import manifest, sources, splits, terms
+from facewitness.data.sources import faces, folder
+from facewitness.types import ManifestError, Sample
 
 HEADER = "path,source,identity,tag,width,height,split\n"
 SHARED = Path(__file__).parents[3] / "shared" / "faces"
@@ -50,9 +50,9 @@ def test_faces_without_a_table(tmp_path: Path) -> None:
 
 
 def test_rules_forbid_what_the_terms_forbid() -> None:
-    assert [name for name, rule in faces.RULES.items() if rule.figures_allowed] == ["london", "canada"]
-    assert not faces.RULES["everyday"].swap_allowed
-    assert all(rule.citation and rule.terms for rule in faces.RULES.values())
+    assert [name for name, rule in terms.RULES.items() if rule.figures_allowed] == ["london", "canada"]
+    assert not terms.RULES["everyday"].swap_allowed
+    assert all(rule.citation and rule.terms for rule in terms.RULES.values())
 
 
 @pytest.mark.shared
@@ -60,7 +60,7 @@ def test_rules_forbid_what_the_terms_forbid() -> None:
 def test_the_shared_photographs() -> None:
     samples = faces.read(SHARED)
     splits.verify(samples)
-    assert {sample.dataset for sample in samples} == set(faces.RULES)
+    assert {sample.dataset for sample in samples} == set(terms.RULES)
     assert all(sample.path.is_file() for sample in samples[::200])
 
 

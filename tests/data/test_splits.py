@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forgesight.data import splits
-from forgesight.types import ManifestError, Sample
+from facewitness.data import splits
+from facewitness.types import ManifestError, Sample
 
 
 def crowd(people: int = 200) -> list[Sample]:

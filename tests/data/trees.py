@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from forgesight.types import Image
+from facewitness.types import Image
 from tests.fakes import save, texture
 
 SPLITS = {"train": [("000", "003")], "val": [("001", "002")], "test": [("953", "974")]}

@@ -11,10 +11,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from forgesight.detectors import cards, zoo
-from forgesight.detectors.export import export, export_run
-from forgesight.detectors.graph import Graph, build
-from forgesight.types import Calibration, Card, CardError
+from facewitness import storage
+from facewitness.detectors import cards, zoo
+from facewitness.detectors.export import export, export_run
+from facewitness.detectors.graph import Graph, build
+from facewitness.types import Calibration, Card, CardError
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def _run(folder: Path, architecture: str) -> Path:
     card = zoo.card(architecture)
     save_file(Graph(card).net.state_dict(), folder / zoo.WEIGHTS_FILE)
     calibration = Calibration(temperature=2.0, fake_above=0.9, real_below=0.4, counts={"own": 3})
-    cards.write(replace(card, weights=cards.sha256(folder / zoo.WEIGHTS_FILE), calibration=calibration), folder)
+    cards.write(replace(card, weights=storage.sha256(folder / zoo.WEIGHTS_FILE), calibration=calibration), folder)
     return folder
 
 
@@ -89,7 +90,7 @@ def test_weights_of_another_architecture_are_refused_even_with_a_matching_hash(r
     folder = tmp_path / "mixed"
     shutil.copytree(run, folder)
     save_file(Graph(zoo.card("effnet-map")).net.state_dict(), folder / zoo.WEIGHTS_FILE)
-    cards.write(replace(cards.read(folder), weights=cards.sha256(folder / zoo.WEIGHTS_FILE)), folder)
+    cards.write(replace(cards.read(folder), weights=storage.sha256(folder / zoo.WEIGHTS_FILE)), folder)
     with pytest.raises(CardError, match="does not fit"):
         zoo.load(folder)
 
@@ -104,7 +105,7 @@ def test_a_damaged_card_is_refused(text: str, exported: Path) -> None:
 def test_a_damaged_model_is_refused(exported: Path) -> None:
     (exported / zoo.ONNX_FILE).write_bytes(b"not a model")
     card = cards.read(exported)
-    cards.write(replace(card, weights=cards.sha256(exported / zoo.ONNX_FILE)), exported)
+    cards.write(replace(card, weights=storage.sha256(exported / zoo.ONNX_FILE)), exported)
     with pytest.raises(CardError, match="onnxruntime cannot load"):
         zoo.load(exported)
 
@@ -115,7 +116,7 @@ def test_crops_of_another_profile_are_refused(crops: np.ndarray, exported: Path)
         zoo.load(exported)(crops)
 
 
-@pytest.mark.parametrize("build_", ["nowhere:Net", "forgesight.detectors.nets.mesonet:Meso5", "builtins:dict"])
+@pytest.mark.parametrize("build_", ["nowhere:Net", "facewitness.detectors.nets.mesonet:Meso5", "builtins:dict"])
 def test_a_card_that_builds_nothing_is_refused(build_: str) -> None:
     with pytest.raises(CardError):
         build(Card(name="x", build=build_))

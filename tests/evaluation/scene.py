@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as PillowImage
 
-from forgesight.data import manifest
-from forgesight.types import Image, Sample
+from facewitness.data import manifest
+from facewitness.types import Image, Sample
 from tests.fakes import astronaut, save
 
 REGION = (90, 180, 170, 250)  # top, bottom, left, right: most of the face

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forgesight.data import manifest
-from forgesight.evaluation.crops import Cut, cut, cuts, match
-from forgesight.media import faces
-from forgesight.types import CropProfile, Sample, Status
+from facewitness.data import manifest
+from facewitness.evaluation.crops import FaceCrop, crop_sample, crop_samples, match
+from facewitness.media import faces
+from facewitness.types import CropProfile, Sample, Status
 from tests.evaluation import scene
 from tests.fakes import astronaut, save, texture
 
@@ -45,7 +45,7 @@ def fake(folder: Path) -> Sample:
 
 
 def test_truth_lies_on_the_crops_own_grid(fake: Sample, folder: Path) -> None:
-    made = cut(fake, PROFILE)
+    made = crop_sample(fake, PROFILE)
     assert made.status is Status.OK
     assert made.crop is not None
     assert made.truth is not None
@@ -61,8 +61,8 @@ def test_truth_lies_on_the_crops_own_grid(fake: Sample, folder: Path) -> None:
 
 
 def test_without_a_region_every_changed_pixel_of_the_mask_counts(fake: Sample, folder: Path) -> None:
-    wider = cut(replace(fake, region=None, mask=folder / "mask.png"), PROFILE).truth
-    narrow = cut(replace(fake, mask=folder / "mask.png"), PROFILE).truth
+    wider = crop_sample(replace(fake, region=None, mask=folder / "mask.png"), PROFILE).truth
+    narrow = crop_sample(replace(fake, mask=folder / "mask.png"), PROFILE).truth
     assert wider is not None
     assert narrow is not None
     assert (wider & narrow).sum() == narrow.sum()
@@ -70,17 +70,17 @@ def test_without_a_region_every_changed_pixel_of_the_mask_counts(fake: Sample, f
 
 
 def test_share_of_the_mask_that_the_crop_does_not_show(fake: Sample, folder: Path) -> None:
-    made = cut(replace(fake, region=folder / "whole.png"), PROFILE)
+    made = crop_sample(replace(fake, region=folder / "whole.png"), PROFILE)
     face = faces.find(astronaut())[0]
     scale = np.hypot(*faces.alignment(face.landmarks, PROFILE)[0, :2])
     assert made.mask_outside == pytest.approx(1 - (96 / scale) ** 2 / 512**2, abs=0.005)
 
 
 def test_a_real_is_forged_nowhere_and_a_fake_without_files_is_unknown(fake: Sample) -> None:
-    real = cut(replace(fake, label=0, method="real"), PROFILE)
+    real = crop_sample(replace(fake, label=0, method="real"), PROFILE)
     assert real.truth is not None
     assert not real.truth.any()
-    assert cut(replace(fake, region=None), PROFILE).truth is None
+    assert crop_sample(replace(fake, region=None), PROFILE).truth is None
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_real_is_forged_nowhere_and_a_fake_without_files_is_unknown(fake: Samp
     ],
 )
 def test_a_truth_that_cannot_be_used_leaves_the_map_unjudged(fake: Sample, folder: Path, name: str, note: str) -> None:
-    made = cut(replace(fake, region=folder / name), PROFILE)
+    made = crop_sample(replace(fake, region=folder / name), PROFILE)
     assert made.status is Status.OK
     assert made.crop is not None
     assert made.truth is None
@@ -103,20 +103,20 @@ def test_a_truth_that_cannot_be_used_leaves_the_map_unjudged(fake: Sample, folde
 def test_the_largest_face_or_the_one_the_manifest_knows(folder: Path) -> None:
     large, small = faces.find(scene.pair())
     sample = Sample(folder / "pair.png", 0)
-    assert cut(sample, PROFILE).side_px == pytest.approx(large.side_px)
+    assert crop_sample(sample, PROFILE).side_px == pytest.approx(large.side_px)
     known = replace(sample, landmarks=small.landmarks + np.float32(3))
-    assert cut(known, PROFILE).side_px == pytest.approx(small.side_px)
-    assert cut(known, PROFILE).faces == 2
-    first, other = cut(sample, PROFILE), cut(known, PROFILE)
+    assert crop_sample(known, PROFILE).side_px == pytest.approx(small.side_px)
+    assert crop_sample(known, PROFILE).faces == 2
+    first, other = crop_sample(sample, PROFILE), crop_sample(known, PROFILE)
     assert first.others is not None
     assert other.crop is not None
     assert first.others.shape == (1, 96, 96, 3)
-    assert cut(sample, replace(PROFILE, min_face_px=round(small.side_px) + 2)).others is None
+    assert crop_sample(sample, replace(PROFILE, min_face_px=round(small.side_px) + 2)).others is None
 
 
 def test_a_face_that_is_not_the_manifests_is_no_face(folder: Path) -> None:
     elsewhere = np.random.default_rng(0).uniform(0, 40, (68, 2)).astype(np.float32)
-    made = cut(Sample(folder / "pair.png", 0, landmarks=elsewhere), PROFILE)
+    made = crop_sample(Sample(folder / "pair.png", 0, landmarks=elsewhere), PROFILE)
     assert made.status is Status.NO_FACE
     assert "none of the 2 faces" in made.note
     assert match(faces.find(scene.pair()), elsewhere) is None
@@ -125,10 +125,10 @@ def test_a_face_that_is_not_the_manifests_is_no_face(folder: Path) -> None:
 def test_failures_have_a_status_and_no_crop(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("hello")
     cases = {
-        Status.NO_FACE: cut(Sample(folder / "nobody.png", 0), PROFILE),
-        Status.FACE_TOO_SMALL: cut(Sample(folder / "photo.png", 0), replace(PROFILE, min_face_px=400)),
-        Status.UNSUPPORTED: cut(Sample(tmp_path / "text.jpg", 0), PROFILE),
-        Status.UNREADABLE: cut(Sample(tmp_path / "none.jpg", 0), PROFILE),
+        Status.NO_FACE: crop_sample(Sample(folder / "nobody.png", 0), PROFILE),
+        Status.FACE_TOO_SMALL: crop_sample(Sample(folder / "photo.png", 0), replace(PROFILE, min_face_px=400)),
+        Status.UNSUPPORTED: crop_sample(Sample(tmp_path / "text.jpg", 0), PROFILE),
+        Status.UNREADABLE: crop_sample(Sample(tmp_path / "none.jpg", 0), PROFILE),
     }
     for status, made in cases.items():
         assert made.status is status
@@ -136,7 +136,7 @@ def test_failures_have_a_status_and_no_crop(folder: Path, tmp_path: Path) -> Non
         assert made.note
 
 
-def same(a: Cut, b: Cut) -> bool:
+def same(a: FaceCrop, b: FaceCrop) -> bool:
     plain = replace(a, crop=None, others=None, truth=None) == replace(b, crop=None, others=None, truth=None)
     return (
         plain
@@ -148,8 +148,8 @@ def same(a: Cut, b: Cut) -> bool:
 
 def test_worker_processes_give_the_same_in_the_same_order(tmp_path: Path) -> None:
     samples = manifest.read(scene.write(tmp_path, people=4))
-    here = list(cuts(samples, PROFILE, workers=0))
-    there = list(cuts(samples, PROFILE, workers=2))
+    here = list(crop_samples(samples, PROFILE, workers=0))
+    there = list(crop_samples(samples, PROFILE, workers=2))
     assert len(here) == len(samples) == len(there)
     assert all(same(a, b) for a, b in zip(here, there, strict=True))
     assert {made.status for made in here} == {Status.OK, Status.UNSUPPORTED}

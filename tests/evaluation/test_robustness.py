@@ -10,14 +10,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from forgesight.data import manifest
-from forgesight.evaluation import robustness
-from forgesight.evaluation.robustness import Asked, measure, original_of, views
-from forgesight.evaluation.run import evaluate
-from forgesight.media import faces, image
-from forgesight.media.degrade import OPERATORS, degrade
-from forgesight.metrics import localization
-from forgesight.types import ManifestError, Status
+from facewitness.data import manifest
+from facewitness.evaluation import robustness
+from facewitness.evaluation.evaluate import evaluate
+from facewitness.evaluation.robustness import Asked, measure, original_of, views
+from facewitness.media import faces, image
+from facewitness.media.degrade import OPERATORS, degrade
+from facewitness.metrics import localization
+from facewitness.types import ManifestError, Status
 from tests.evaluation import scene
 from tests.fakes import FAKE_CARD, FakeDetector, save
 

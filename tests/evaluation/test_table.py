@@ -9,11 +9,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from forgesight.evaluation import bars, page
-from forgesight.evaluation.scores import SCHEMA
-from forgesight.evaluation.table import tidy
-from forgesight.metrics.intervals import wilson
-from forgesight.types import Calibration, ManifestError
+from facewitness.evaluation import report, requirements
+from facewitness.evaluation.scores import SCHEMA
+from facewitness.evaluation.table import tidy
+from facewitness.metrics.intervals import wilson
+from facewitness.types import Calibration, ManifestError
 
 MARKS = Calibration(temperature=1.0, fake_above=0.8, real_below=0.3)
 
@@ -48,11 +48,11 @@ def scores() -> pl.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def table() -> bars.Evaluation:
-    return bars.Evaluation(tidy(scores(), MARKS, draws=200), {})
+def table() -> requirements.Evaluation:
+    return requirements.Evaluation(tidy(scores(), MARKS, draws=200), {})
 
 
-def test_a_method_is_compared_with_the_reals_it_was_applied_to(table: bars.Evaluation) -> None:
+def test_a_method_is_compared_with_the_reals_it_was_applied_to(table: requirements.Evaluation) -> None:
     x = table.row("auc", "method", "x")
     assert (x["n_real"], x["n_fake"], x["n_failed"], x["note"]) == (4, 3, 1, "")
     assert x["value"] == pytest.approx((3 + 3 + 4) / 12)  # .85, .5 and .95 against .1 .4 .9 .2
@@ -62,7 +62,7 @@ def test_a_method_is_compared_with_the_reals_it_was_applied_to(table: bars.Evalu
     assert y["note"] == "compared with the reals of b only, to which the method was applied"
 
 
-def test_everything_and_each_source(table: bars.Evaluation) -> None:
+def test_everything_and_each_source(table: requirements.Evaluation) -> None:
     everything = table.row("auc", "all")
     assert (everything["n_real"], everything["n_fake"], everything["n_failed"]) == (4, 4, 1)
     assert table.row("auc", "dataset", dataset="a")["value"] == pytest.approx(4 / 6)
@@ -70,7 +70,7 @@ def test_everything_and_each_source(table: bars.Evaluation) -> None:
     assert table.row("auc", "method_dataset", "y", "a") == {}
 
 
-def test_shares_at_the_shipped_thresholds(table: bars.Evaluation) -> None:
+def test_shares_at_the_shipped_thresholds(table: requirements.Evaluation) -> None:
     called = table.row("fpr_at_fake_threshold", "dataset", dataset="a")
     assert (called["value"], called["low"], called["high"]) == pytest.approx(wilson(1, 3))
     assert (called["n_real"], called["n_fake"]) == (3, 0)
@@ -81,7 +81,7 @@ def test_shares_at_the_shipped_thresholds(table: bars.Evaluation) -> None:
     assert table.row("accuracy", "method", "x")["value"] == pytest.approx(5 / 7)
 
 
-def test_maps_of_fakes_and_of_reals_apart(table: bars.Evaluation) -> None:
+def test_maps_of_fakes_and_of_reals_apart(table: requirements.Evaluation) -> None:
     iou = table.row("iou", "method", "x")
     assert iou["value"] == pytest.approx(0.6)
     assert (iou["n_real"], iou["n_fake"]) == (0, 2)
@@ -91,7 +91,7 @@ def test_maps_of_fakes_and_of_reals_apart(table: bars.Evaluation) -> None:
     assert table.row("iou", "method", "y") == {}
 
 
-def test_no_number_is_nan_and_intervals_hold_their_numbers(table: bars.Evaluation) -> None:
+def test_no_number_is_nan_and_intervals_hold_their_numbers(table: requirements.Evaluation) -> None:
     numbers = table.table.select("value", "low", "high")
     assert not any(numbers.select(pl.all().is_nan().any()).row(0))
     inside = table.table.filter(pl.col("low").is_not_null())
@@ -107,7 +107,7 @@ def test_without_calibration_there_are_no_verdicts() -> None:
 
 def test_a_slice_where_nothing_was_scored_is_there_and_empty() -> None:
     failed = scores().with_columns(score=pl.when(pl.col("dataset") == "b").then(None).otherwise(pl.col("score")))
-    y = bars.Evaluation(tidy(failed, MARKS, draws=20), {}).row("auc", "method", "y")
+    y = requirements.Evaluation(tidy(failed, MARKS, draws=20), {}).row("auc", "method", "y")
     assert (y["value"], y["n_real"], y["n_fake"], y["n_failed"]) == (None, 0, 0, 3)
 
 
@@ -120,9 +120,9 @@ def number(metric: str, kind: str, value: float | None, method: str | None = Non
     return (kind, method, dataset, metric, value, *bounds, 50, 60, 0, "")
 
 
-def made_of(*rows: Any) -> bars.Evaluation:
+def made_of(*rows: Any) -> requirements.Evaluation:
     names = ["slice", "method", "dataset", "metric", "value", "low", "high", "n_real", "n_fake", "n_failed", "note"]
-    return bars.Evaluation(pl.DataFrame(list(rows), names, orient="row", infer_schema_length=None), {})
+    return requirements.Evaluation(pl.DataFrame(list(rows), names, orient="row", infer_schema_length=None), {})
 
 
 def test_bars_are_held_against_the_numbers() -> None:
@@ -134,7 +134,7 @@ def test_bars_are_held_against_the_numbers() -> None:
         number("fpr_at_fake_threshold", "dataset", 0.021, None, "a"),
     )
     other = made_of(number("auc", "method", 0.6, "x"))
-    found = {bar.what: (bar.met, bar.sure) for bar in bars.bars(main, ["x", "y"], {"x": other})}
+    found = {bar.what: (bar.satisfied, bar.sure) for bar in requirements.bars(main, ["x", "y"], {"x": other})}
     assert found == {
         "AUC, x": (True, False),  # .945 to .965
         "AUC, y": (False, False),
@@ -148,14 +148,14 @@ def test_bars_are_held_against_the_numbers() -> None:
 
 def test_numbers_in_words() -> None:
     cells = {"value": 0.0123, "low": 0.0, "high": 0.05}
-    assert bars.number(cells) == "0.012 (0.000-0.050)"
-    assert bars.number(cells, percent=True) == "1.2 % (0.0-5.0)"
-    assert bars.number({**cells, "low": None}) == "0.012"
-    assert bars.number({}) == bars.number({**cells, "value": None}) == "-"
+    assert requirements.number(cells) == "0.012 (0.000-0.050)"
+    assert requirements.number(cells, percent=True) == "1.2 % (0.0-5.0)"
+    assert requirements.number({**cells, "low": None}) == "0.012"
+    assert requirements.number({}) == requirements.number({**cells, "value": None}) == "-"
 
 
 def test_a_folder_without_an_evaluation(tmp_path: Path) -> None:
     (tmp_path / "evaluation.json").write_text(json.dumps({}))
     with pytest.raises(ManifestError, match="holds no finished evaluation"):
-        page.write(tmp_path / "page.md", tmp_path)
+        report.write(tmp_path / "page.md", tmp_path)
     assert not (tmp_path / "page.md").exists()

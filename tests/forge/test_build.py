@@ -1,4 +1,4 @@
-"""``forgesight forge build``: a whole test bed of every method, from a recipe, with stand-ins for the networks."""
+"""``facewitness forge build``: a whole test bed of every method, from a recipe, with stand-ins for the networks."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from forgesight.data import manifest
-from forgesight.forge import attribute
-from forgesight.forge.build import build
-from forgesight.forge.lab import METHODS
-from forgesight.media import image
-from forgesight.types import ForgeError, ManifestError, RecipeError
+from facewitness.data import manifest
+from facewitness.forge.build import build
+from facewitness.forge.manipulations import attribute
+from facewitness.forge.methods import METHODS
+from facewitness.media import image
+from facewitness.types import ForgeError, ManifestError, RecipeError
 from tests.fakes import astronaut
-from tests.forge import nets
+from tests.forge import generators as nets
 
 RECIPE = """
 name = "tiny"
@@ -94,7 +94,7 @@ def test_nobody_who_did_not_consent_is_on_the_sheet(recipe: Path, tmp_path: Path
     out, page = tmp_path / "out", tmp_path / "page.md"
     options = ["methods=['selfblend']", "counts.train=10"]
     build(recipe, out, options, page_file=page, workers=0, progress=False)
-    from forgesight.forge.page import contact_sheet
+    from facewitness.forge.report import contact_sheet
 
     everyday = [s for s in manifest.read(out / "manifest.parquet") if s.dataset == "everyday"]
     assert any(s.label for s in everyday)
@@ -102,7 +102,7 @@ def test_nobody_who_did_not_consent_is_on_the_sheet(recipe: Path, tmp_path: Path
 
 
 def test_networks_that_are_missing_are_named_together(recipe: Path, tmp_path: Path) -> None:
-    with pytest.raises(ForgeError, match=r"forge fit deepfake; forgesight forge fit neuraltextures"):
+    with pytest.raises(ForgeError, match=r"forge fit deepfake; facewitness forge fit neuraltextures"):
         build(recipe, tmp_path / "out", workers=0, progress=False)
     assert not (tmp_path / "out").exists()
 

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 from skimage import color, data
 
-from forgesight.forge import attribute, networks, patches, reenactment, swap, synthesis
-from forgesight.forge.forgery import Forgery, Portrait, blend, finish
-from forgesight.forge.lab import METHODS
-from forgesight.forge.making import forge_one
-from forgesight.forge.pseudo import selfblend
-from forgesight.media import faces
-from forgesight.types import CropProfile, ForgeError
-from tests.forge import nets
+from facewitness.forge import generators
+from facewitness.forge.forgery import Forgery, Portrait, blend, finish
+from facewitness.forge.manipulations import attribute, patches, reenactment, swap, synthesis
+from facewitness.forge.manipulations.pseudo import selfblend
+from facewitness.forge.methods import METHODS
+from facewitness.forge.render import forge_one
+from facewitness.media import faces
+from facewitness.types import CropProfile, ForgeError
+from tests.forge import generators as nets
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -50,7 +51,7 @@ def donor(target: Portrait) -> Portrait:
 @pytest.fixture(scope="module")
 def head(target: Portrait) -> Portrait:
     """A head square of the target, as a test bed is made of."""
-    square = networks.square(target, CropProfile(size_px=128, margin=0.5))
+    square = generators.square(target, CropProfile(size_px=128, margin=0.5))
     return Portrait(square.image, square.landmarks)
 
 
@@ -154,7 +155,7 @@ def test_a_network_that_was_not_fitted_is_named(
     name: str, head: Portrait, donor: Portrait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(ForgeError, match=f"forgesight forge fit {name}"):
+    with pytest.raises(ForgeError, match=f"facewitness forge fit {name}"):
         METHODS[name].make(head, np.random.default_rng(0), donor)
 
 
@@ -163,7 +164,7 @@ def test_weights_that_are_not_those_of_the_card_are_refused(
 ) -> None:
     nets.install(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    (networks.folder("deepfake") / networks.MODEL).write_bytes(b"of another")
+    (generators.folder("deepfake") / generators.MODEL).write_bytes(b"of another")
     with pytest.raises(ForgeError, match="not the file its card describes"):
         METHODS["deepfake"].make(head, np.random.default_rng(0))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from forgesight.media.degrade import OPERATORS, degrade, shuffled
+from facewitness.media.degrade import OPERATORS, degrade, shuffled
 from tests.fakes import texture
 
 LEVELS = range(1, 6)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from skimage.transform import SimilarityTransform
 
-from forgesight.media import faces
-from forgesight.types import CardError, CropProfile
+from facewitness.media import faces
+from facewitness.types import CardError, CropProfile
 from tests.fakes import astronaut, crowd, texture
 
 PROFILE = CropProfile(size_px=128, margin=0.3)

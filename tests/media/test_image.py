@@ -14,8 +14,8 @@ import PIL.Image
 import pytest
 from PIL import ExifTags
 
-from forgesight.media import image
-from forgesight.types import MediaError, Status
+from facewitness.media import image
+from facewitness.types import MediaError, Status
 from tests.fakes import texture
 
 RGB = texture(24, 36, seed=3)

@@ -9,8 +9,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from forgesight.media import faces, parts
-from forgesight.types import CropProfile, ForgesightError
+from facewitness.media import faces, parts
+from facewitness.types import CropProfile, FacewitnessError
 from tests.fakes import astronaut
 
 PROFILE = CropProfile(size_px=128, margin=0.3)
@@ -92,5 +92,5 @@ def test_another_file_is_refused(classes: int, message: str, tmp_path: Path) -> 
         _network(path, classes)
     else:
         path.write_bytes(b"nothing")
-    with pytest.raises(ForgesightError, match=message):
+    with pytest.raises(FacewitnessError, match=message):
         parts.finder(path)

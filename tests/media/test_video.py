@@ -8,8 +8,8 @@ import av
 import numpy as np
 import pytest
 
-from forgesight.media import video
-from forgesight.types import MediaError, Status
+from facewitness.media import video
+from facewitness.types import MediaError, Status
 from tests.data.trees import clip
 from tests.fakes import save, texture
 

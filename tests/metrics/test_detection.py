@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as oracle
 
-from forgesight.metrics import detection
+from facewitness.metrics import detection
 
 # Two reals at .1 and .6, three fakes at .4, .6, .9. Of the six pairs the fake is above in four, equal in one.
 SCORES = [0.1, 0.6, 0.4, 0.6, 0.9]

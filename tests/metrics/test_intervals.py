@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from forgesight.metrics import detection, intervals
-from forgesight.metrics.intervals import bootstrap, bootstrap_mean, wilson
+from facewitness.metrics import detection, intervals
+from facewitness.metrics.intervals import bootstrap, bootstrap_mean, wilson
 
 AUC = {"auc": detection.auc_weighted}
 

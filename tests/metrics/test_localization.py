@@ -10,7 +10,7 @@ from scipy.spatial.distance import cosine
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from sklearn.metrics import f1_score, jaccard_score, roc_auc_score
 
-from forgesight.metrics import localization
+from facewitness.metrics import localization
 
 TRUTH = np.array([[1, 1, 0, 0], [1, 1, 0, 0]], bool)
 MAP = np.array([[0.9, 0.5, 0.5, 0.1], [0.2, 0.4, 0.1, 0.0]])  # calls three pixels, two of them rightly

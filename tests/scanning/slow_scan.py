@@ -7,8 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-from forgesight.scanning.folder import scan_paths
-from forgesight.types import Detection, Image
+from facewitness.scanning.pipeline import scan_paths
+from facewitness.types import Detection, Image
 from tests.fakes import FakeDetector
 
 

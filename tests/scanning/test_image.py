@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from forgesight.media import faces
-from forgesight.scanning import image
-from forgesight.types import CardError, CropProfile, Detection, Image, Status, Verdict
+from facewitness.media import faces
+from facewitness.scanning import image
+from facewitness.types import CardError, CropProfile, Detection, Image, Status, Verdict
 from tests.fakes import FAKE_CARD, FakeDetector, astronaut, crowd, save, texture
 
 

@@ -15,7 +15,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 {extra}
-from forgesight.scanning.folder import scan_paths
+from facewitness.scanning.pipeline import scan_paths
 from tests.fakes import FakeDetector
 summary = scan_paths([Path(sys.argv[1])], Path(sys.argv[2]), FakeDetector(), workers=1)
 assert summary.statuses == {{"ok": 1}}, summary

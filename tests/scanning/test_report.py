@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from forgesight.media import image, sheet
-from forgesight.scanning import overlay, report
-from forgesight.scanning.folder import scan_paths
-from forgesight.scanning.report import Counts, Page
+from facewitness.media import image, visualize
+from facewitness.scanning import overlay, report
+from facewitness.scanning.pipeline import scan_paths
+from facewitness.scanning.report import Counts, Page
 from tests.fakes import FAKE_CARD, FakeDetector, astronaut, save, texture
 
 
@@ -40,7 +40,7 @@ def page(folder: Path, *entries: dict[str, Any], counts: Counts = NONE, card: An
     made = Page(folder)
     for item in entries:
         made.add(item, PICTURES)
-    return made.html(counts, card, ["forgesight", "scan", "my photos"])
+    return made.html(counts, card, ["facewitness", "scan", "my photos"])
 
 
 class Balanced(HTMLParser):
@@ -66,7 +66,7 @@ def test_the_page_of_a_scan_needs_nothing_else(tmp_path: Path) -> None:
     save(astronaut(), tmp_path / "photos" / "a.png")
     save(texture(), tmp_path / "photos" / "none.png")
     scan_paths(
-        [tmp_path / "photos"], tmp_path / "out", FakeDetector(), command=["forgesight", "scan", "a b"], workers=0
+        [tmp_path / "photos"], tmp_path / "out", FakeDetector(), command=["facewitness", "scan", "a b"], workers=0
     )
     text = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     parser = Balanced()
@@ -162,8 +162,8 @@ def test_an_interrupted_scan_says_so(tmp_path: Path) -> None:
 
 def test_heat_is_nothing_at_zero_and_strong_at_one() -> None:
     rgb = texture(8, 8)
-    np.testing.assert_array_equal(sheet.heat(rgb, np.zeros((8, 8), np.float32)), rgb)
-    hot = sheet.heat(rgb, np.ones((8, 8), np.float32)).astype(int)
+    np.testing.assert_array_equal(visualize.heat(rgb, np.zeros((8, 8), np.float32)), rgb)
+    hot = visualize.heat(rgb, np.ones((8, 8), np.float32)).astype(int)
     np.testing.assert_allclose(hot, rgb * 0.25 + np.array([240, 249, 33]) * 0.75, atol=2)  # the bright end of plasma
 
 
@@ -178,7 +178,7 @@ def test_the_colour_bar_runs_from_gray_to_bright() -> None:
 def test_the_colour_bar_ends_where_the_detectors_colours_do(tmp_path: Path) -> None:
     assert "<span>0 not marked</span><span>0.5</span><span>1 strongly marked</span>" in page(tmp_path)
     assert FAKE_CARD.calibration is not None
-    faint = replace(FAKE_CARD, calibration=replace(FAKE_CARD.calibration, map_top=0.1))
+    faint = replace(FAKE_CARD, calibration=replace(FAKE_CARD.calibration, map_scale=0.1))
     assert "<span>0 not marked</span><span>0.05</span><span>0.1 and more: as strongly" in page(tmp_path, card=faint)
 
 

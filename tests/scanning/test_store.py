@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from forgesight.scanning.listing import File
-from forgesight.scanning.store import Row, Store
-from forgesight.types import ScanError
+from facewitness.scanning.files import File
+from facewitness.scanning.store import Row, Store
+from facewitness.types import ScanError
 
 IDENTITY = {"name": "d", "weights_sha256": "1"}
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forgesight.data import manifest
-from forgesight.types import Sample
+from facewitness.data import manifest
+from facewitness.types import Sample
 from tests.fakes import astronaut, save
 
 RECIPE = """

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from forgesight.training import losses
+from facewitness.training import losses
 
 
 def test_classification_is_the_mean_negative_log_probability() -> None:

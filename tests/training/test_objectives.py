@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from forgesight.detectors import zoo
-from forgesight.detectors.graph import Graph
-from forgesight.detectors.nets.halves import Decoded, Halves
-from forgesight.detectors.output import NetOutput
-from forgesight.training.objectives import OBJECTIVES, Terms, Truth
-from forgesight.training.recipe import LossSection, OptimSection
-from forgesight.training.supervised import Supervised
-from forgesight.types import Card, CropProfile, RecipeError
+from facewitness.detectors import zoo
+from facewitness.detectors.graph import Graph
+from facewitness.detectors.nets.autoencoders import Decoded, SplitLatent
+from facewitness.detectors.output import NetOutput
+from facewitness.training.objectives import OBJECTIVES, Terms, Truth
+from facewitness.training.recipe import LossSection, OptimSection
+from facewitness.training.supervised import Supervised
+from facewitness.types import Card, CropProfile, RecipeError
 
 LABELS = torch.tensor([0, 1])
 
@@ -81,7 +81,7 @@ def test_capsule_sums_over_dimensions() -> None:
     assert float(_judged("capsule", _Says(_output(features=features))).total) == pytest.approx(expected)
 
 
-class _HalvesByHand(Halves):
+class _HalvesByHand(SplitLatent):
     def __init__(self, segments: bool) -> None:
         super().__init__()
         self.segments = segments

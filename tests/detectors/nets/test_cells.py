@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from forgesight.detectors.nets.add import Add, Heads, Stack, channels_for, parameters
-from forgesight.detectors.nets.cells import OPERATIONS, PUBLISHED, Cell, Genotype, Mixture
-from forgesight.detectors.nets.front import Front
-from forgesight.types import RecipeError
+from facewitness.detectors.nets.add import Add, Heads, Stack, channels_for, parameters
+from facewitness.detectors.nets.cells import OPERATIONS, PUBLISHED, Cell, Genotype, Mixture
+from facewitness.detectors.nets.residual_input import InputFilter
+from facewitness.types import RecipeError
 
 
 def _count(module: nn.Module) -> int:
@@ -176,7 +176,7 @@ def test_without_a_region_there_is_no_map_and_a_flat_picture_has_no_high_pass() 
     picture = torch.rand(1, 3, 64, 64)
     both(picture)
     assert torch.equal(seen[1][:, :3], picture)
-    assert torch.equal(seen[1][:, 3:], Front("high-pass")(picture))
+    assert torch.equal(seen[1][:, 3:], InputFilter("high-pass")(picture))
     text = Genotype.random(0).json()
     fits = channels_for(text, 200_000, normal=1, input="both")
     assert (

@@ -7,12 +7,12 @@ import torch
 import torchvision
 from torch import nn
 
-from forgesight.detectors import zoo
-from forgesight.detectors.graph import build
-from forgesight.detectors.nets.backbone import Backbone
-from forgesight.detectors.nets.bayar import SuppressNet
-from forgesight.detectors.nets.shallownet import ShallowNetV1, ShallowNetV2, ShallowNetV3
-from forgesight.detectors.nets.stats import statistics
+from facewitness.detectors import zoo
+from facewitness.detectors.graph import build
+from facewitness.detectors.nets.backbone import Backbone
+from facewitness.detectors.nets.shallownet import ShallowNetV1, ShallowNetV2, ShallowNetV3
+from facewitness.detectors.nets.statsnet import statistics
+from facewitness.detectors.nets.suppressnet import SuppressNet
 
 
 def _learnt(net: nn.Module) -> int:

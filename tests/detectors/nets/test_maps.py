@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import nn
 
-from forgesight.detectors import zoo
-from forgesight.detectors.graph import build
-from forgesight.detectors.nets.capsule import CapsuleV2, squash
-from forgesight.detectors.nets.fakelocator import FakeLocator
-from forgesight.detectors.nets.ffd import FfdXception
-from forgesight.detectors.nets.front import Front
-from forgesight.detectors.nets.halves import ClassNSeg, ForensicTransfer
-from forgesight.detectors.nets.patch import Patches, PatchResnet, PatchXception, aggregate
-from forgesight.types import RecipeError
+from facewitness.detectors import zoo
+from facewitness.detectors.graph import build
+from facewitness.detectors.nets.autoencoders import ClassNSeg, ForensicTransfer
+from facewitness.detectors.nets.capsule import CapsuleV2, squash
+from facewitness.detectors.nets.fakelocator import FakeLocator
+from facewitness.detectors.nets.ffd import FfdXception
+from facewitness.detectors.nets.patch import Patches, PatchResnet, PatchXception, aggregate
+from facewitness.detectors.nets.residual_input import InputFilter
+from facewitness.types import RecipeError
 
 
 @pytest.mark.parametrize("attention", ["regression", "mam"])
@@ -193,8 +193,8 @@ def test_fakelocator_begins_from_nothing_with_a_nearly_black_map(segmenter: str)
 def test_fakelocator_sees_colours_residuals_or_both() -> None:
     x = torch.rand(2, 3, 64, 64)
     flat = torch.full_like(x, 0.3)
-    assert Front("high-pass")(flat)[..., 1:-1, 1:-1].abs().max() < 1e-5
-    assert torch.equal(Front("both")(x)[:, :3], x)
+    assert InputFilter("high-pass")(flat)[..., 1:-1, 1:-1].abs().max() < 1e-5
+    assert torch.equal(InputFilter("both")(x)[:, :3], x)
     for shown, channels in (("rgb", 3), ("high-pass", 3), ("both", 6)):
         for segmenter in ("deeplabv3_resnet50", "deeplabv3_resnet18", "lraspp_mobilenet_v3_large"):
             net = FakeLocator(segmenter, 64, shown).eval()  # type: ignore[arg-type]

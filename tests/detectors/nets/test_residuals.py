@@ -7,9 +7,9 @@ import pytest
 import torch
 from scipy.fft import dctn
 
-from forgesight.detectors.nets.dct import FLOOR, DctNet, cosines
-from forgesight.detectors.nets.f3net import FrequencyBands, LocalFrequencies
-from forgesight.detectors.nets.steganalysis import BORDER, STEP, ResidualNet, StegSvm, descriptor, luminance
+from facewitness.detectors.nets.dct import FLOOR, DctNet, cosines
+from facewitness.detectors.nets.f3net import FrequencyBands, LocalFrequencies
+from facewitness.detectors.nets.steganalysis import BORDER, STEP, ResidualNet, StegSvm, descriptor, luminance
 
 
 def _gray(size: int = 21, seed: int = 0) -> torch.Tensor:

@@ -7,11 +7,11 @@ import math
 import pytest
 import torch
 
-from forgesight.detectors.nets.lae import Encoded, Lae
-from forgesight.training import losses as shared
-from forgesight.training.lae import losses
-from forgesight.training.lae.critics import Comparator, Discriminator
-from forgesight.types import RecipeError
+from facewitness.detectors.nets.lae import Encoded, Lae
+from facewitness.training import losses as shared
+from facewitness.training.lae import losses
+from facewitness.training.lae.critics import Comparator, Discriminator
+from facewitness.types import RecipeError
 
 
 def test_table_2_encoder() -> None:

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from forgesight.data import manifest
-from forgesight.detectors import cards, zoo
-from forgesight.detectors.export import export_run
-from forgesight.training.lae import active, paint
-from forgesight.training.lae import run as lae
-from forgesight.training.lae.recipe import AskSection
-from forgesight.types import CardError, ForgesightError, RecipeError, Sample
+from facewitness.data import manifest
+from facewitness.detectors import cards, zoo
+from facewitness.detectors.export import export_run
+from facewitness.training.lae import active, paint
+from facewitness.training.lae import run as lae
+from facewitness.training.lae.recipe import AskSection
+from facewitness.types import CardError, FacewitnessError, RecipeError, Sample
 from tests.fakes import LIGHTNING_CHATTER, astronaut, save
 
 pytestmark = LIGHTNING_CHATTER
@@ -172,26 +172,26 @@ def test_masks_that_cannot_be_read(spoil: object, message: str, stage_one: Path,
     folder = lae.select(stage_one, 1, tmp_path / "paint", progress=False)
     assert callable(spoil)
     spoil(folder / "0000.mask.png")
-    with pytest.raises(ForgesightError, match=message):
+    with pytest.raises(FacewitnessError, match=message):
         lae.finetune(stage_one, tmp_path / "tuned", masks=folder, progress=False)
     assert not (tmp_path / "tuned").exists()
 
 
 def test_what_is_refused(stage_one: Path, tmp_path: Path) -> None:
-    with pytest.raises(ForgesightError, match="5 masks are asked for, but the training set has 4 fakes"):
+    with pytest.raises(FacewitnessError, match="5 masks are asked for, but the training set has 4 fakes"):
         lae.select(stage_one, 5, tmp_path / "paint", progress=False)
     with pytest.raises(CardError):
         lae.select(tmp_path, 1, tmp_path / "paint", progress=False)
     with pytest.raises(RecipeError, match="either"):
         lae.finetune(stage_one, tmp_path / "x", progress=False)
-    with pytest.raises(ForgesightError, match="was not written by"):
+    with pytest.raises(FacewitnessError, match="was not written by"):
         lae.finetune(stage_one, tmp_path / "x", masks=tmp_path, progress=False)
     folder = lae.select(stage_one, 1, tmp_path / "paint", oracle=True, progress=False)
-    with pytest.raises(ForgesightError, match="already holds masks"):
+    with pytest.raises(FacewitnessError, match="already holds masks"):
         lae.select(stage_one, 1, folder, progress=False)
     index = json.loads((folder / paint.INDEX).read_text())
     (folder / paint.INDEX).write_text(json.dumps(index | {"weights": "0" * 64}))
-    with pytest.raises(ForgesightError, match="another run"):
+    with pytest.raises(FacewitnessError, match="another run"):
         lae.finetune(stage_one, tmp_path / "x", masks=folder, progress=False)
 
 

@@ -1,4 +1,4 @@
-"""``forgesight search`` at toy size: cells for every epoch, drawn and trained on; stopped, it goes on."""
+"""``facewitness search`` at toy size: cells for every epoch, drawn and trained on; stopped, it goes on."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from forgesight import config
-from forgesight.cli import app
-from forgesight.detectors import cards
-from forgesight.detectors.nets.cells import Genotype
-from forgesight.training.recipe import TrainRecipe
-from forgesight.training.run import train
-from forgesight.training.search.recipe import SearchRecipe
-from forgesight.training.search.run import Searching, search
-from forgesight.types import RecipeError
+from facewitness import config
+from facewitness.cli import app
+from facewitness.detectors import cards
+from facewitness.detectors.nets.cells import Genotype
+from facewitness.training.recipe import TrainRecipe
+from facewitness.training.search.recipe import SearchRecipe
+from facewitness.training.search.run import Searching, search
+from facewitness.training.train import train
+from facewitness.types import RecipeError
 from tests.fakes import LIGHTNING_CHATTER
 
 pytestmark = LIGHTNING_CHATTER

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from forgesight.detectors.nets.cells import Block, Cell
-from forgesight.training.search.recipe import SearchSection
-from forgesight.training.search.run import step
-from forgesight.training.search.supernet import Supernet, derive, drawn, measured_costs
-from forgesight.types import ForgesightError
+from facewitness.detectors.nets.cells import Block, Cell
+from facewitness.training.search.recipe import SearchSection
+from facewitness.training.search.run import step
+from facewitness.training.search.supernet import Supernet, derive, drawn, measured_costs
+from facewitness.types import FacewitnessError
 
 
 def _net(**section: object) -> Supernet:
@@ -58,7 +58,7 @@ def test_noise_that_is_not_finite_is_drawn_again(monkeypatch: pytest.MonkeyPatch
 
 
 def test_an_alpha_that_is_not_finite_is_an_error_and_no_endless_loop() -> None:
-    with pytest.raises(ForgesightError, match=r"lower search\.rate"):
+    with pytest.raises(FacewitnessError, match=r"lower search\.rate"):
         drawn(torch.tensor([[0.0, float("nan")]]), 1.0)
 
 

@@ -1,0 +1,87 @@
+"""Facewitness finds and locates face forgeries that the detector has never seen.
+
+Public names, nothing else. Importing this package loads NumPy and no runtime; ``load`` and ``scan`` bring what they
+need.
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from facewitness.types import (
+    Calibration,
+    Card,
+    CardError,
+    CropProfile,
+    Detection,
+    FacewitnessError,
+    Finding,
+    ForgeError,
+    ManifestError,
+    MediaError,
+    MissingExtraError,
+    RecipeError,
+    Report,
+    Sample,
+    Status,
+    Verdict,
+)
+
+if TYPE_CHECKING:
+    from facewitness.detectors.zoo import Detector
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Calibration",
+    "Card",
+    "CardError",
+    "CropProfile",
+    "Detection",
+    "FacewitnessError",
+    "Finding",
+    "ForgeError",
+    "ManifestError",
+    "MediaError",
+    "MissingExtraError",
+    "RecipeError",
+    "Report",
+    "Sample",
+    "Status",
+    "Verdict",
+    "__version__",
+    "load",
+    "scan",
+]
+
+
+def load(detector: str | PathLike[str] = "default", threads: int | None = None) -> Detector:
+    """Open a detector: a name of the zoo, a run folder, or an exported folder (``model.onnx`` + ``card.json``).
+
+    Call it with aligned crops, (N, S, S, 3) uint8 RGB, to get a ``Detection``. ``threads`` bounds the threads of one
+    call; None leaves it to the runtime.
+
+    Raises:
+        CardError: the name is unknown, or the folder's card and weights do not belong together.
+        MissingExtraError: a run folder needs ``pip install "facewitness[train]"``.
+    """
+    from facewitness.detectors import zoo
+
+    return zoo.load(detector if isinstance(detector, str) else Path(detector), threads)
+
+
+def scan(path: str | PathLike[str], detector: str | PathLike[str] | Detector = "default") -> Report:
+    """Find, score and locate every face of one photograph.
+
+    A file that gives no picture is a status of the report, not an exception. Hand in a loaded detector when there are
+    many photographs, or use ``facewitness scan``, which overlaps the work and resumes.
+
+    Raises:
+        CardError: the detector cannot be loaded.
+    """
+    from facewitness.scanning.image import scan as scan_image
+
+    ready = load(detector) if isinstance(detector, (str, PathLike)) else detector
+    return scan_image(Path(path), ready)

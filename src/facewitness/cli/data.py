@@ -1,0 +1,197 @@
+"""``facewitness data``: cut faces from data sets, check them, divide, join, thin out and show them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facewitness.cli import output
+from facewitness.cli.errors import STYLE, QuietOption, WorkersOption, check_choice
+
+data_app = typer.Typer(**STYLE)
+
+ManifestArgument = Annotated[
+    Path, typer.Argument(metavar="MANIFEST", exists=True, dir_okay=False, help="Parquet or CSV, a row per picture.")
+]
+OutOption = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The new manifest, .parquet or .csv.")]
+SeedOption = Annotated[int, typer.Option(metavar="N", min=0, help="The same seed draws the same.")]
+
+
+@data_app.command("sources", epilog="Example: facewitness data sources")
+def data_sources() -> None:
+    """List the layouts that `prepare` knows."""
+    from facewitness.data.sources import LAYOUTS
+
+    output.columns([("source", "what it is"), *((layout.name, layout.summary) for layout in LAYOUTS.values())])
+
+
+@data_app.command("prepare", epilog="Example: facewitness data prepare celebdf-v2 /data/Celeb-DF-v2 --out prepared")
+def data_prepare(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="See `facewitness data sources`.")],
+    root: Annotated[Path, typer.Argument(metavar="ROOT", exists=True, help="The data set as it was unpacked.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Folder for the crops.")],
+    frames: Annotated[int, typer.Option(metavar="N", min=1, help="Frames of each video, evenly spread.")] = 10,
+    every: Annotated[
+        float | None, typer.Option(metavar="SECONDS", min=0.001, help="One frame each so many seconds instead.")
+    ] = None,
+    faces: Annotated[str, typer.Option(metavar="WHICH", help="largest (the one that fills most) or all.")] = "largest",
+    size: Annotated[int, typer.Option(metavar="PX", min=16, help="Side of the crops.")] = 256,
+    margin: Annotated[float, typer.Option(metavar="SHARE", min=0, max=2, help="Around the face, of its side.")] = 0.3,
+    smallest: Annotated[int, typer.Option(metavar="PX", min=1, help="A face with a shorter side is skipped.")] = 40,
+    compression: Annotated[str, typer.Option(metavar="NAME", help="FaceForensics++: c0, c23 or c40.")] = "c23",
+    method: Annotated[
+        list[str] | None, typer.Option("--method", "-m", metavar="NAME", help="Only this one; repeatable.")
+    ] = None,
+    splits: Annotated[
+        Path | None, typer.Option(metavar="PATH", exists=True, help="The official lists, if they lie elsewhere.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="At most so many files, evenly spread.")] = None,
+    workers: WorkersOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Cut aligned faces, and their masks alike, from the videos or pictures of a data set.
+
+    OUT/manifest.parquet has a row for each crop, OUT/frames.jsonl the status of every frame, OUT/summary.json what was
+    skipped and why. Started again, it goes on where it stopped.
+    """
+    from facewitness.curation.prepare import Wanted, prepare
+    from facewitness.data.sources import LAYOUTS, Choice, listing
+    from facewitness.data.splits import spread
+    from facewitness.types import CropProfile
+
+    check_choice(source, LAYOUTS, "SOURCE", "see `facewitness data sources`")
+    check_choice(faces, ("largest", "all"), "--faces")
+    samples = spread(listing(source, root, Choice(compression, tuple(method or ()), splits)), limit)
+    profile = CropProfile(size_px=size, margin=margin, min_face_px=smallest)
+    wanted = Wanted(None if every else frames, every, "all" if faces == "all" else "largest", profile)
+    summary = prepare(samples, out, wanted, workers=workers, progress=not quiet)
+    for name in ("files", "frames", "crops", "notes"):
+        typer.echo(f"{name}: " + ("; ".join(f"{key} {value}" for key, value in summary[name].items()) or "none"))
+    typer.echo(f"manifest: {out / 'manifest.parquet'}")
+
+
+@data_app.command("audit", epilog="Example: facewitness data audit prepared/manifest.parquet --out audit")
+def data_audit(
+    manifest: ManifestArgument,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Folder for audit.json.")
+    ] = None,
+    page: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page of Markdown.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 if there is something to warn of.")] = False,
+    workers: WorkersOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Find what a detector could learn instead of forgeries: people in two splits, file formats, sizes, metadata."""
+    from facewitness.curation.audit import audit, markdown
+    from facewitness.storage import write_text
+
+    found = audit(manifest, workers=workers, progress=not quiet)
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+        write_text(out / "audit.json", json.dumps(found.as_json(), indent=2) + "\n")
+    if page:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        text = markdown(found, manifest.parent.name, manifest, ["facewitness", *sys.argv[1:]])
+        write_text(page, text + "\n")
+    rows = [("where", "trait", "AUC", "95 % interval", "real", "fake")]
+    for tell in found.tells[:12]:
+        interval = f"{tell.low:.3f}-{tell.high:.3f}"
+        rows.append((tell.where, tell.trait, f"{tell.auc:.3f}", interval, str(tell.reals), str(tell.fakes)))
+    output.columns(rows)
+    for warning in found.warnings:
+        typer.echo(f"warning: {warning}")
+    typer.echo(f"warnings: {len(found.warnings)}" if found.warnings else "clean: nothing to warn of")
+    if strict and found.warnings:
+        raise typer.Exit(1)
+
+
+@data_app.command("split", epilog="Example: facewitness data split all.csv --out divided.parquet")
+def data_split(
+    manifest: ManifestArgument,
+    out: OutOption,
+    shares: Annotated[
+        tuple[float, float, float], typer.Option(metavar="TRAIN VAL TEST", help="Shares, which add up to 1.")
+    ] = (0.7, 0.15, 0.15),
+    seed: SeedOption = 0,
+) -> None:
+    """Divide a manifest anew; whoever occurs together, or is one person, stays in one split."""
+    from facewitness.curation.tables import counts
+    from facewitness.data import manifest as manifests
+    from facewitness.data import splits
+
+    samples = splits.assign(manifests.read(manifest), shares, seed)
+    manifests.write(samples, out)
+    output.columns(counts(samples))
+
+
+@data_app.command("merge", epilog="Example: facewitness data merge one.parquet two.csv --out both.parquet")
+def data_merge(
+    manifests: Annotated[
+        list[Path], typer.Argument(metavar="MANIFEST", exists=True, dir_okay=False, help="Two or more.")
+    ],
+    out: OutOption,
+    official: Annotated[
+        bool, typer.Option("--official", help="Leave splits that divide videos, not people, as Celeb-DF's do.")
+    ] = False,
+) -> None:
+    """Join manifests; nobody may be in two splits."""
+    from facewitness.curation.tables import counts, merge
+    from facewitness.data import manifest
+
+    samples = merge(manifests, official)
+    manifest.write(samples, out)
+    output.columns(counts(samples))
+
+
+@data_app.command("sample", epilog="Example: facewitness data sample big.parquet --out small.parquet --most 100")
+def data_sample(
+    manifest: ManifestArgument,
+    out: OutOption,
+    most: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="At most so many of each method in each split.")
+    ] = None,
+    match_sources: Annotated[
+        bool, typer.Option("--match-sources", help="As many reals as fakes of each source in each split.")
+    ] = False,
+    seed: SeedOption = 0,
+) -> None:
+    """Take a smaller set out of a large one."""
+    from facewitness.curation.tables import counts, thin
+    from facewitness.data import manifest as manifests
+
+    if most is None and not match_sources:
+        raise typer.BadParameter("say what to keep: --most N, --match-sources or both", param_hint="--most")
+    samples = thin(manifests.read(manifest), most, match_sources=match_sources, seed=seed)
+    manifests.write(samples, out)
+    output.columns(counts(samples))
+
+
+@data_app.command("show", epilog="Example: facewitness data show forged/manifest.parquet --out sheet.jpg")
+def data_show(
+    manifest: ManifestArgument,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="A contact sheet, .jpg or .png.")
+    ] = None,
+    each: Annotated[int, typer.Option(metavar="N", min=1, help="Pictures of each method on the sheet.")] = 6,
+    seed: SeedOption = 0,
+) -> None:
+    """Count what is in a manifest; draw a contact sheet."""
+    from facewitness.curation.contact_sheet import contact_sheet
+    from facewitness.curation.tables import counts
+    from facewitness.data import manifest as manifests
+    from facewitness.media import image
+
+    samples = manifests.read(manifest)
+    output.columns(counts(samples))
+    if out is None:
+        return
+    if out.suffix.lower() not in (".jpg", ".jpeg", ".png"):
+        raise typer.BadParameter(f"{out.name!r} is neither .jpg nor .png", param_hint="--out")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    encoding = "png" if out.suffix.lower() == ".png" else "jpeg:90"
+    out.write_bytes(image.encode(contact_sheet(samples, each, seed), encoding))
+    typer.echo(f"sheet: {out}")

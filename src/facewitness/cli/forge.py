@@ -1,0 +1,154 @@
+"""``facewitness forge``: make forgeries, list the manipulations, build a test bed, fit the networks behind them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facewitness.cli import output
+from facewitness.cli.errors import (
+    STYLE,
+    ForgeGroup,
+    QuietOption,
+    RecipeArgument,
+    SetOption,
+    WorkersOption,
+    check_choice,
+)
+
+forge_app = typer.Typer(cls=ForgeGroup, **STYLE)
+
+
+@forge_app.command("make", epilog="Example: facewitness forge photos/ --out forged --method selfblend")
+def forge_make(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SOURCE",
+            exists=True,
+            help="A photograph, a folder of them, a folder with faces.csv or real/, a manifest.",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Folder for images, masks and manifest.")
+    ],
+    method: Annotated[
+        list[str] | None,
+        typer.Option("--method", "-m", metavar="NAME", help="A manipulation; repeatable; all at hand if left out."),
+    ] = None,
+    split: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only samples of this split; repeatable.")
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed gives the same bytes.")] = 0,
+    limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="At most so many photographs.")] = None,
+    encoding: Annotated[
+        str, typer.Option(metavar="KIND", help="jpeg:QUALITY, webp:QUALITY or png; real and forged alike.")
+    ] = "jpeg:95",
+    square: Annotated[
+        int | None, typer.Option(metavar="PX", min=64, help="Forge aligned head squares of this size, not photographs.")
+    ] = None,
+    workers: WorkersOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Write photographs and their forgeries, with masks and a manifest.
+
+    Real and forged go through one encoder. Each forgery has its gray-scale mask and its binary region beside it.
+    `make` may be left out: `facewitness forge SOURCE ...` does the same.
+    """
+    from facewitness.forge.dataset import SQUARE_MARGIN, forge_dataset
+    from facewitness.forge.methods import METHODS
+    from facewitness.media import image
+    from facewitness.types import CropProfile
+
+    for name in method or ():
+        check_choice(name, METHODS, "--method", "see `facewitness forge list`")
+    for name in split or ():
+        check_choice(name, ("train", "val", "test"), "--split")
+    try:
+        image.suffix(encoding)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--encoding") from error
+    manifest = forge_dataset(
+        source,
+        out,
+        method or (),
+        splits=split or None,
+        seed=seed,
+        limit=limit,
+        encoding=encoding,
+        square=CropProfile(size_px=square, margin=SQUARE_MARGIN) if square else None,
+        workers=workers,
+        progress=not quiet,
+    )
+    typer.echo(f"manifest: {manifest}")
+
+
+@forge_app.command("list", epilog="Example: facewitness forge list")
+def forge_list() -> None:
+    """List the manipulations."""
+    from facewitness.forge import generators
+    from facewitness.forge.methods import METHODS
+
+    rows = [("method", "family", "donor", "keeps identity", "network", "what it does")]
+    for name, method in METHODS.items():
+        network = ("fitted" if generators.ready(name) else "to be fitted") if method.network else "none"
+        rows.append((name, method.family, method.donor, output.yes(method.keeps_identity), network, method.summary))
+    output.columns(rows)
+
+
+@forge_app.command("build", epilog="Example: facewitness forge build recipes/forge/toy.toml")
+def forge_build(
+    recipe: RecipeArgument,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="out/NAME of the recipe if left out."),
+    ] = None,
+    overrides: SetOption = None,
+    page: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a page of Markdown with a contact sheet beside it.")
+    ] = None,
+    workers: WorkersOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Make a test bed: so many forgeries by each method in each split, and as many real photographs.
+
+    Started again, it goes on where it stopped.
+    """
+    from facewitness.forge.build import build
+
+    command = ["facewitness", *sys.argv[1:]]
+    manifest = build(recipe, out, overrides or (), page_file=page, command=command, workers=workers, progress=not quiet)
+    typer.echo(f"manifest: {manifest}" + (f"; page: {page}" if page else ""))
+
+
+@forge_app.command("fit", epilog="Example: facewitness forge fit synthesis --data ../shared/faces")
+def forge_fit(
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="One that needs a network: see `forge list`.")],
+    data: Annotated[
+        Path, typer.Option("--data", metavar="PATH", exists=True, help="Real photographs; their train split is used.")
+    ] = Path("../shared/faces"),
+    recipe: Annotated[
+        Path | None, typer.Option(metavar="FILE", exists=True, dir_okay=False, help="The method's own if left out.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Run folder; in the cache else.")
+    ] = None,
+    overrides: SetOption = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last epoch in the run folder.")] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Train the network behind a method and put it where the forge finds it. Needs the extra `train`."""
+    from facewitness.forge.methods import METHODS
+
+    check_choice(
+        method, [name for name, one in METHODS.items() if one.network], "METHOD", "see `facewitness forge list`"
+    )
+    from facewitness.training.generators.train import train_generator
+
+    folder = train_generator(
+        method, data, recipe=recipe, out=out, overrides=overrides or (), resume=resume, progress=not quiet
+    )
+    typer.echo(f"network: {folder}")

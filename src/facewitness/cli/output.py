@@ -1,0 +1,118 @@
+"""What commands print: plain columns, the same on a terminal and in a pipe."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from facewitness.reporting import markdown
+
+if TYPE_CHECKING:
+    from facewitness.scanning.pipeline import Summary
+    from facewitness.types import Card
+
+_KINDS = ("seen", "unseen", "fall")
+_LISTED_FILES = 20  # up to so many files, the summary of a scan has a line for each face
+
+
+def scan_summary(summary: Summary) -> None:
+    """A line for each face where there are few files, the counts, and where the report is."""
+    if 0 < summary.files <= _LISTED_FILES:
+        lines = (summary.out / "results.jsonl").read_text(encoding="utf-8").split("\n")
+        columns([row for line in lines if line for row in _face_rows(json.loads(line))])
+    counts = ", ".join(f"{count} {status}" for status, count in summary.statuses.items()) or "nothing to scan"
+    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in summary.verdicts.items()) or "none"
+    kept = f"; {summary.resumed} kept from an earlier scan" if summary.resumed else ""
+    typer.echo(f"files: {counts}; verdicts: {verdicts}; {summary.time_s:.1f} s{kept}")
+    typer.echo(f"report: {summary.out / 'report.html'}")
+
+
+def _face_rows(result: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    path = "".join(c if c.isprintable() else "?" for c in result["path"])  # a file's name must not steer a terminal
+    for number, face in enumerate(result["faces"], 1):
+        score = "" if face["score"] is None else f"{face['score']:.3f}"
+        yield path, f"face {number}", score, face["verdict"] or face["status"]
+    if not result["faces"]:
+        yield path, "", "", result["status"]
+
+
+def auc_by_method(table: Path) -> None:
+    """The AUC of each method and of all together, from a table of ``facewitness evaluate``."""
+    with table.open(newline="", encoding="utf-8") as file:
+        found = [row for row in csv.DictReader(file) if row["metric"] == "auc" and row["slice"] in ("method", "all")]
+    rows = [("method", "AUC", "95 %", "real", "fake", "without a score")]
+    for row in found:
+        value, low, high = (f"{float(row[name]):.3f}" if row[name] else "-" for name in ("value", "low", "high"))
+        rows.append((row["method"] or "all", value, f"{low}-{high}", row["n_real"], row["n_fake"], row["n_failed"]))
+    columns(rows)
+
+
+def yes(value: bool) -> str:
+    """A flag in a table."""
+    return "yes" if value else "no"
+
+
+def columns(rows: Sequence[Sequence[str]]) -> None:
+    """Rows as aligned text, the same on a terminal and in a pipe."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def zoo(found: Sequence[tuple[str, Card, float | None]]) -> None:
+    """Every detector at hand: shipped ones, then architectures to train, with what is known of their speed here."""
+    rows = [("name", "parameters", "size", "MACs", "crop", "map", "weights", "crops/s here", "paper")]
+    for name, card, speed in found:
+        megabytes = "-" if card.parameters is None else f"{card.parameters * 4 / 2**20:.1f} MB"  # as float32
+        size = (markdown.human_count(card.parameters), megabytes, markdown.human_count(card.macs))
+        shown = (f"{card.crop.size_px} px", yes(card.has_map), card.weights[:12] if card.weights else "to train")
+        rows.append((name, *size, *shown, "-" if speed is None else f"{speed:.1f}", _cited(card.paper)))
+    columns(rows)
+    if any(speed is None for _, _, speed in found):
+        typer.echo("crops/s here: not measured yet; facewitness detectors --measure")
+
+
+def _cited(paper: str) -> str:
+    """Authors and year of a paper's full name."""
+    first = paper.partition(";")[0]
+    years = re.findall(r"\b(?:19|20)\d\d\b", first)
+    return ", ".join([first.partition(",")[0], *years[-1:]])
+
+
+def standings(table: Path) -> None:
+    """AUC on seen and unseen methods of each detector, from a table of ``facewitness compare``."""
+    with table.open(newline="", encoding="utf-8") as file:
+        found = [row for row in csv.DictReader(file) if row["metric"] == "auc"]
+    rows: list[tuple[str, ...]] = [("detector", "seeds", "AUC seen", "AUC unseen", "fall")]
+    for name in dict.fromkeys(row["detector"] for row in found):
+        by = {row["slice"]: row for row in found if row["detector"] == name}
+        values = [f"{float(by[kind]['value']):.3f}" if by.get(kind, {}).get("value") else "-" for kind in _KINDS]
+        rows.append((name, next(iter(by.values()))["seeds"], *values))
+    columns(rows)
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """A nested card as dotted names and texts."""
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, "-" if value in (None, "", {}) else str(value)
+
+
+def clusters(record: Path) -> None:
+    """The accuracies of ``facewitness cluster`` over its draws, and where the rest is."""
+    found = json.loads(record.read_text(encoding="utf-8"))
+    rows: list[tuple[str, ...]] = [("accuracy", "mean", "lowest", "highest")]
+    for name, what in (("accuracy", "both classes"), ("real_accuracy", "reals"), ("fake_accuracy", "fakes")):
+        rows.append((what, *(f"{found[name][part]:.3f}" for part in ("mean", "lowest", "highest"))))
+    columns(rows)
+    typer.echo(
+        f"{len(found['draws'])} draws over {found['real']} real and {found['fake']} forged faces: {record.parent}"
+    )

@@ -1,0 +1,37 @@
+"""Reader for UADFV (Yang et al., 2019): 49 real videos and 49 in which the face is swapped.
+
+    real/0000.mp4  fake/0000_fake.mp4
+
+There is no official split; a fake and its original are one identity, so that they stay together when one is made.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from facewitness.data.sources.layouts import VIDEOS, Choice, chosen, demand, files
+from facewitness.types import REAL_METHOD, Sample
+
+METHOD = "fakeapp"
+
+
+def read(root: Path, choice: Choice) -> list[Sample]:
+    """A sample for each video, all in the split ``train``.
+
+    Raises:
+        ManifestError: the wrong folder, or an unknown method.
+    """
+    chosen(choice, (METHOD,))
+    samples = [
+        Sample(
+            path=path,
+            label=label,
+            method=METHOD if label else REAL_METHOD,
+            video=f"{folder}/{path.stem}",
+            identities=(f"uadfv:{path.stem.removesuffix('_fake')}",),
+            dataset="uadfv",
+        )
+        for label, folder in enumerate(("real", "fake"))
+        for path in files(root / folder, VIDEOS)
+    ]
+    return demand(samples, root, "real/0000.mp4 and fake/0000_fake.mp4")

@@ -1,0 +1,73 @@
+"""Cards as JSON, and the hash that ties a card to its weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from facewitness.types import Calibration, Card, CardError, CropProfile
+
+FILE = "card.json"
+
+
+def write(card: Card, folder: Path) -> None:
+    """Write ``card.json`` into a folder."""
+    (folder / FILE).write_text(json.dumps(asdict(card), indent=2) + "\n", encoding="utf-8")
+
+
+def read(folder: Path) -> Card:
+    """Read ``card.json`` from a folder.
+
+    Raises:
+        CardError: there is none, or it is not a card of this version.
+    """
+    path = folder / FILE
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CardError(f"{folder}: has no {FILE}: neither a finished run nor an exported folder") from error
+    except (OSError, ValueError) as error:
+        raise CardError(f"{path}: cannot be read as a detector's card: {error}") from error
+    try:
+        return from_dict(data)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise CardError(f"{path}: not a card of this version: {error}") from error
+
+
+def from_dict(data: Mapping[str, Any]) -> Card:
+    """A card from the plain values that ``asdict`` gives; an unknown or a missing field is a TypeError."""
+    values = dict(data)
+    unknown = sorted(set(values) - {field.name for field in fields(Card)})
+    if unknown:
+        raise TypeError(f"unknown field {unknown[0]!r}")
+    if "crop" in values:
+        values["crop"] = CropProfile(**values["crop"])
+    if values.get("calibration") is not None:
+        values["calibration"] = Calibration(**values["calibration"])
+    for name in ("mean", "std"):
+        if name in values:
+            values[name] = tuple(values[name])
+    return Card(**values)
+
+
+def identity(card: Card) -> dict[str, Any]:
+    """What a report must say of the detector that judged: name, weights, crop profile, thresholds."""
+    calibration = card.calibration
+    return {
+        "name": card.name,
+        "weights_sha256": card.weights,
+        "crop": asdict(card.crop),
+        "fake_above": calibration.fake_above if calibration else None,
+        "real_below": calibration.real_below if calibration else None,
+    }
+
+
+def deciding(card: Card) -> dict[str, Any]:
+    """What of a card decides a measurement: all but the scale that maps are drawn on."""
+    values = asdict(card)
+    if values["calibration"]:
+        del values["calibration"]["map_scale"]
+    return values

@@ -1,0 +1,87 @@
+"""A finished run becomes a folder that onnxruntime serves: ONNX, card, and a proof that both runtimes agree."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from facewitness import storage
+from facewitness.detectors import cards, channel_padding, zoo
+from facewitness.detectors.graph import Graph
+from facewitness.detectors.onnx_backend import OnnxDetector
+from facewitness.detectors.torch_backend import TorchDetector, load_weights
+from facewitness.types import Card, CardError
+
+TOLERANCE = 1e-4
+
+
+def export_run(run: Path, out: Path) -> Path:
+    """Export a run folder.
+
+    Raises:
+        CardError: the run is not finished, or the runtimes disagree.
+    """
+    card = cards.read(run)
+    path = run / zoo.WEIGHTS_FILE
+    zoo.verify_weights(card, path)
+    return export(card, load_weights(card, path), out)
+
+
+def export(card: Card, graph: Graph, out: Path) -> Path:
+    """Write ``model.onnx`` and ``card.json`` to ``out`` and check them against torch on random crops.
+
+    Raises:
+        CardError: scores or maps differ by more than 1e-4.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / zoo.ONNX_FILE
+    size = card.crop.size_px
+    crops = torch.randint(0, 256, (2, size, size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    names = ["score", "features", "map"] if card.has_map else ["score", "features"]
+    graph = graph.cpu().eval()
+    batch = {"crops": {0: torch.export.Dim("batch", min=1)}}
+    write_onnx(channel_padding.pad_channels(graph), crops, path, "crops", names, dynamic_shapes=batch)
+    exported = replace(card, weights=storage.sha256(path))
+    cards.write(exported, out)
+    difference = parity(TorchDetector(card, graph), OnnxDetector(out), size)
+    if difference > TOLERANCE:
+        raise CardError(
+            f"{path}: onnxruntime and torch differ by {difference:.2g}, more than {TOLERANCE}: not exported"
+        )
+    return out
+
+
+def parity(first: zoo.Detector, second: zoo.Detector, size: int, count: int = 5) -> float:
+    """Largest difference of scores and maps between two detectors on random and smooth crops."""
+    rng = np.random.default_rng(0)
+    crops = rng.integers(0, 256, (count, size, size, 3), dtype=np.uint8)
+    crops[0] = np.linspace(0, 255, size, dtype=np.uint8)[None, :, None]
+    a, b = first(crops), second(crops)
+    gaps = [np.abs(a.score - b.score).max()]
+    if a.map is not None and b.map is not None:
+        gaps.append(np.abs(a.map - b.map).max())
+    return float(max(gaps))
+
+
+def write_onnx(
+    module: torch.nn.Module, example: torch.Tensor, path: Path, given: str, made: list[str], **options: Any
+) -> None:
+    """Write a module with one input as one ONNX file; ``given`` and ``made`` name its input and outputs."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter warns of its own internals
+        torch.onnx.export(
+            module,
+            (example,),
+            str(path),
+            input_names=[given],
+            output_names=made,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+            **options,
+        )

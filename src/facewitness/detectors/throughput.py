@@ -1,0 +1,79 @@
+"""How fast detectors are on this machine: measured when asked, kept in the user's cache, listed by ``detectors``."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from facewitness import storage
+from facewitness.detectors import zoo
+from facewitness.detectors.zoo import Detector
+from facewitness.types import MissingExtraError
+
+CROPS = 8  # shown at once
+FILE = "speed.json"
+
+
+def known(name: str) -> float | None:
+    """Crops per second as last measured here for a name of the zoo; None if never."""
+    value = _read().get(name)
+    return float(value) if isinstance(value, int | float) else None
+
+
+def measure(name: str, seconds: float = 2.0) -> float:
+    """Crops per second of a name of the zoo on onnxruntime, an architecture with fresh weights; kept for ``known``.
+
+    Raises:
+        MissingExtraError: an architecture, without the ``train`` extra.
+    """
+    with tempfile.TemporaryDirectory(prefix="facewitness-speed-") as scratch:
+        found = rate(opened(name, Path(scratch)), seconds)
+    keep(name, found)
+    return found
+
+
+def opened(name: str, scratch: Path, threads: int | None = None) -> Detector:
+    """A name of the zoo on onnxruntime; an architecture is exported to ``scratch`` with fresh weights."""
+    if name in zoo.SHIPPED:
+        return zoo.load(name, threads)
+    try:
+        from facewitness.detectors.export import export
+        from facewitness.detectors.graph import fresh
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(f'to measure {name}, an architecture, pip install "facewitness[train]"') from error
+    card = zoo.card(name)
+    return zoo.load(export(card, fresh(card), scratch / name), threads)
+
+
+def rate(detector: Detector, seconds: float, count: int = CROPS) -> float:
+    """Crops per second, ``count`` at once: the fastest round that ``seconds`` have room for, of at least two."""
+    size = detector.card.crop.size_px
+    crops = np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
+    detector(crops)  # the first run plans memory
+    best, began, rounds = np.inf, time.perf_counter(), 0
+    while rounds < 2 or time.perf_counter() - began < seconds:
+        start = time.perf_counter()
+        detector(crops)
+        best = min(best, time.perf_counter() - start)
+        rounds += 1
+    return float(count / best)
+
+
+def keep(name: str, crops_per_s: float) -> None:
+    """Remember a measurement."""
+    storage.cache_directory().mkdir(parents=True, exist_ok=True)
+    storage.write_text(
+        storage.cache_directory() / FILE, json.dumps({**_read(), name: round(crops_per_s, 2)}, indent=2) + "\n"
+    )
+
+
+def _read() -> dict[str, object]:
+    try:
+        found = json.loads((storage.cache_directory() / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

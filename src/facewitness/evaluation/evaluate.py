@@ -1,0 +1,234 @@
+"""Judge a detector on a manifest: ``facewitness evaluate``.
+
+An evaluation folder holds ``scores.parquet`` (a row for each photograph), ``table.csv`` and ``table.parquet`` (a row
+for each number) and ``evaluation.json`` (what was judged, on what, with which software, by which command).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from facewitness import provenance, storage
+from facewitness.data import manifest as manifests
+from facewitness.data import splits
+from facewitness.detectors import zoo
+from facewitness.detectors.zoo import Detector
+from facewitness.evaluation import report as pages
+from facewitness.evaluation import scores as scoring
+from facewitness.evaluation.crops import FaceCrop, crop_samples
+from facewitness.evaluation.table import tidy, write_table
+from facewitness.media import faces
+from facewitness.metrics.intervals import DRAWS
+from facewitness.types import CropProfile, ManifestError, Sample
+
+TABLE = "table.parquet"
+RECORD = "evaluation.json"
+ALL = "all"
+"""The ``split`` that means every sample of the manifest."""
+Cutter = Callable[[Sequence[Sample], CropProfile, int | None], Generator[FaceCrop, None, None]]
+"""``evaluation.crops.cuts``, or what does the same."""
+
+
+def evaluate(
+    manifest: Path,
+    detector: str | Path | Detector,
+    out: Path,
+    *,
+    split: str = "test",
+    seed: int = 0,
+    workers: int | None = None,
+    progress: bool = True,
+    command: Sequence[str] = (),
+    methods: Sequence[str] | None = None,
+    page: Path | None = None,
+    readme: Path | None = None,
+    left_out: Mapping[str, str | Path] | None = None,
+    trained_on: Sequence[str] | None = None,
+    cutter: Cutter = crop_samples,
+) -> Path:
+    """Score every photograph of a split, write the tidy table, and return its path (``out/table.parquet``).
+
+    A run that was killed goes on where it stopped; one that was finished is not scored again unless the detector, the
+    manifest or a photograph changed.
+
+    Args:
+        manifest: Parquet or CSV (see ``data.manifest``).
+        detector: a name of the zoo, a run folder, an exported folder, or a detector in memory.
+        out: the evaluation folder; made if absent.
+        split: ``train``, ``val``, ``test``, or ``all``.
+        seed: of the bootstrap; scores do not depend on it.
+        workers: processes that read photographs; None takes one per core, 0 none.
+        progress: show a bar on stderr.
+        command: the command line, kept in the record and on the page.
+        methods: judge only the fakes of these methods, beside all reals; None judges all.
+        page: also write the Markdown page of results there.
+        readme: also write a short table between the marks of this Markdown file (see ``page.insert``).
+        left_out: for the page, method -> a detector that was trained without it; each is judged on the reals and on
+            that method, in ``out/left-out/METHOD``.
+        trained_on: for the page, the methods the detector has seen in training; None means all that are judged.
+        cutter: makes the crops; whoever judges many detectors hands in one that keeps them.
+
+    Raises:
+        ManifestError: the manifest cannot be used, or nothing of it is left to judge.
+        CardError: a detector cannot be loaded, or answers with something else than scores.
+        FacewitnessError: a worker process died.
+    """
+    left_out = left_out or {}
+    options: dict[str, Any] = {"split": split, "workers": workers, "progress": progress, "cutter": cutter}
+    options["about"] = {"command": list(command), "seed": seed, "draws": DRAWS}
+    # Everything that can be wrong is found before the first photograph is read.
+    samples = selected(manifest, split, methods)
+    _check_present(trained_on or (), samples, manifest, split)
+    judged = [(out, _load(detector), samples)]
+    folders = {method: out / "left-out" / method for method in left_out}
+    judged += [(folders[m], _load(name), selected(manifest, split, [m])) for m, name in left_out.items()]
+    for folder, loaded, chosen in judged:
+        found = _score(manifest, loaded, chosen, folder, **options)
+        write_table(tidy(found, loaded.card.calibration, seed=seed), folder / TABLE)
+    if page is not None:
+        pages.write(page, out, left_out=folders, trained_on=trained_on)
+    if readme is not None:
+        pages.insert(readme, out, left_out=folders)
+    return out / TABLE
+
+
+def score(
+    manifest: Path,
+    detector: str | Path | Detector,
+    out: Path,
+    *,
+    split: str = "test",
+    workers: int | None = None,
+    progress: bool = True,
+    methods: Sequence[str] | None = None,
+    cutter: Cutter = crop_samples,
+) -> Path:
+    """As ``evaluate``, without the table: for those who make one table of many detectors. Returns the scores' path."""
+    samples = selected(manifest, split, methods)
+    loaded = _load(detector)
+    _score(manifest, loaded, samples, out, split=split, workers=workers, progress=progress, cutter=cutter, about={})
+    return out / scoring.FILE
+
+
+def _score(
+    manifest: Path,
+    detector: Detector,
+    samples: Sequence[Sample],
+    out: Path,
+    *,
+    split: str,
+    workers: int | None,
+    progress: bool,
+    cutter: Cutter,
+    about: Mapping[str, Any],
+) -> pl.DataFrame:
+    digest = manifests.digest(manifest)
+    out.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    store = scoring.Store(out, scoring.key(detector.card, digest, split))
+    missing = [sample for sample in samples if not _is_known(sample, store)]
+    # Closed on every way out, so that no worker process outlives this call.
+    with closing(_shown(cutter(missing, detector.card.crop, workers), len(missing), progress)) as made:
+        try:
+            for row in scoring.rows(missing, made, detector):
+                store.add(row)
+        finally:
+            store.flush()
+    found = store.finish(samples)
+    record = {
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        **about,
+        "detector": asdict(detector.card),
+        "manifest": {"path": str(manifest), "sha256": digest, "split": split},
+        "scored_now": len(missing),
+        "seconds": round(time.monotonic() - began, 1),
+        "counts": _counts(found),
+        "environment": provenance.environment(),
+    }
+    storage.write_text(out / RECORD, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    return found
+
+
+def selected(manifest: Path, split: str, methods: Sequence[str] | None) -> list[Sample]:
+    """The samples of a split: all reals, and the fakes of some methods, or of all where that is None.
+
+    Raises:
+        ManifestError: the manifest cannot be used, or lacks the split or a method.
+    """
+    if split not in (*manifests.SPLITS, ALL):
+        raise ManifestError(f"{split!r} is no split; choose one of {', '.join(manifests.SPLITS)}, or {ALL}")
+    everything = manifests.read(manifest)
+    if split != ALL:
+        splits.verify(everything)
+    samples = [sample for sample in everything if split in (sample.split, ALL)]
+    if not samples:
+        have = ", ".join(sorted({sample.split for sample in everything})) or "none, it is empty"
+        raise ManifestError(f"{manifest}: no sample in the split {split!r}; its splits are: {have}")
+    _check_present(methods or (), samples, manifest, split)
+    return samples if methods is None else manifests.of_methods(samples, methods)
+
+
+def limited(samples: Sequence[Sample], limit: int | None, seed: int) -> list[Sample]:
+    """At most ``limit`` reals and as many fakes of each method, drawn by the seed; kept in their order."""
+    if limit is None:
+        return list(samples)
+    kinds: dict[str, list[int]] = {}
+    for number, sample in enumerate(samples):
+        kinds.setdefault(sample.method if sample.label else "", []).append(number)
+    rng = np.random.default_rng((seed, 5))
+    drawn = {own[int(i)] for own in kinds.values() for i in rng.permutation(len(own))[:limit]}
+    return [sample for number, sample in enumerate(samples) if number in drawn]
+
+
+def _check_present(methods: Sequence[str], samples: Sequence[Sample], manifest: Path, split: str) -> None:
+    present = manifests.kinds(samples)
+    for method in methods:
+        if method not in present:
+            known = ", ".join(sorted({sample.method for sample in samples if sample.label})) or "none"
+            raise ManifestError(f"{manifest}: no fake of the method {method!r} in the split {split!r}; it has: {known}")
+
+
+def _load(detector: str | Path | Detector) -> Detector:
+    loaded = zoo.load(detector) if isinstance(detector, str | Path) else detector
+    faces.check(loaded.card.crop)
+    return loaded
+
+
+def _is_known(sample: Sample, store: scoring.Store) -> bool:
+    row = store.known.get(str(sample.path))
+    return row is not None and row["stamp"] == scoring.stamp(sample)
+
+
+def _shown(made: Generator[FaceCrop, None, None], total: int, progress: bool) -> Generator[FaceCrop, None, None]:
+    """The same, with a bar. Closing this closes ``made``."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("evaluate"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with closing(made), Progress(*columns, console=Console(stderr=True), disable=not progress or not total) as bar:
+        task = bar.add_task("evaluate", total=total)
+        for one in made:
+            yield one
+            bar.advance(task)
+
+
+def _counts(found: pl.DataFrame) -> dict[str, Any]:
+    """How many photographs came to what: status -> count, for reals by data set and for fakes by method."""
+    counts: dict[str, Any] = {"samples": found.height, "people": found["person"].n_unique(), "real": {}, "fake": {}}
+    for label, status, dataset, method in found.select("label", "status", "dataset", "method").iter_rows():
+        kind, name = ("fake", method) if label else ("real", dataset)
+        by_status = counts[kind].setdefault(name, {})
+        by_status[status] = by_status.get(status, 0) + 1
+    notes = found.filter((pl.col("status") == "ok") & pl.col("note").is_not_null())
+    counts["maps_not_judged"] = notes.height
+    return counts

@@ -1,0 +1,280 @@
+"""A detector on photographs to which the world has done something: its scores and maps at every level of damage.
+
+The face is found in the undamaged photograph and cut out of every damaged copy at the same place, so that what changes
+is the picture alone; at level 0 the crop is the one ``evaluate`` judges. The truth of a forgery is the gray-scale
+fakeness (FakeLocator, eq. 7), worked out anew from the damaged photograph and its damaged original.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import cv2
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from rich.progress import track
+
+from facewitness import storage
+from facewitness.compute.pool import map_ordered
+from facewitness.data import manifest as manifests
+from facewitness.detectors import cards, zoo
+from facewitness.detectors.zoo import Detector
+from facewitness.evaluation.crops import FaceCrop, choose
+from facewitness.evaluation.evaluate import limited, selected
+from facewitness.evaluation.scores import person
+from facewitness.forge.methods import METHODS
+from facewitness.media import faces, image, parts
+from facewitness.media.degrade import OPERATORS, degrade, shuffled
+from facewitness.metrics import localization
+from facewitness.types import CropProfile, Image, MediaError, Plane, Sample, Status
+
+FILE = "robustness.parquet"
+UNDAMAGED, DISORGANISED = "none", "disorganised"
+MAPS = ("coss", "psnr", "ssim", "iou", "dice", "pbca", "iinc")
+INSIDE = ("coss_inside", "psnr_inside", "ssim_inside")
+SCHEMA: Mapping[str, Any] = {
+    "path": pl.String,
+    "label": pl.Int8,
+    "method": pl.String,
+    "kinds": pl.List(pl.String),  # ``Sample.kinds``
+    "dataset": pl.String,
+    "person": pl.String,
+    "status": pl.String,
+    "note": pl.String,
+    "target": pl.String,  # what the map was held against: "pair", "mask" (no original was found), "zeros", "ones", null
+    "operator": pl.String,  # "none" at level 0, "disorganised", or one of OPERATORS
+    "level": pl.Int64,
+    "score": pl.Float64,
+    **dict.fromkeys(MAPS, pl.Float64),
+    "area": pl.Float64,  # share of the map at or above 0.1
+    "forged_area": pl.Float64,  # of the truth
+    "recall": pl.Float64,  # share of that which the map shows; null where it is empty
+    "hull_iou": pl.Float64,  # of the map at or above 0.5 and the hull of the landmarks, of reals too; at level 0
+    **dict.fromkeys(INSIDE, pl.Float64),  # within the part of the face that was changed the most; at level 0
+}
+_VERSION = 2
+
+Target = Literal["pair", "fake"]
+"""``pair``: original and forgery are both damaged; ``fake``: the forgery alone, as FakeLocator has it."""
+
+
+class Asked(NamedTuple):
+    """A sample, and the photograph that it was made from."""
+
+    sample: Sample
+    original: Path | None
+
+
+class View(NamedTuple):
+    """One crop to judge, and what its map should be."""
+
+    operator: str
+    level: int
+    crop: Image
+    truth: Plane | None
+    part: NDArray[np.uint8] | None = None  # of the face, that which was changed the most; 0 and 1
+    hull: NDArray[np.uint8] | None = None  # of the landmarks; 0 and 1
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """All views of one photograph, or why there are none."""
+
+    status: Status
+    note: str
+    target: str | None
+    views: list[View]
+
+
+def measure(
+    manifest: Path,
+    detector: str | Path | Detector,
+    out: Path,
+    *,
+    split: str = "test",
+    methods: Sequence[str] = (),
+    operators: Sequence[str] = tuple(OPERATORS),
+    disorganised: bool = True,
+    limit: int | None = None,
+    target: Target = "pair",
+    seed: int = 0,
+    workers: int | None = None,
+    progress: bool = True,
+) -> Path:
+    """Judge every photograph at every level; ``out/robustness.parquet`` has a row for each. Resumes.
+
+    Args:
+        manifest: Parquet or CSV.
+        detector: a name of the zoo, a run folder, an exported folder, or a detector in memory.
+        out: made if absent; ``robustness.jsonl`` there is what a killed run goes on from.
+        split: ``train``, ``val`` or ``test``.
+        methods: fakes of these alone, beside all reals; empty: of all.
+        operators: of ``media.degrade.OPERATORS``, at all their levels; level 0 is always there.
+        disorganised: also cut every crop in four and shuffle it.
+        limit: at most so many reals, and so many fakes of each method, drawn by the seed.
+        target: what the truth of a damaged forgery is worked out from.
+        seed: of noise, of the shuffling and of what is drawn.
+        workers: processes that damage photographs; None takes one per core.
+        progress: show a bar.
+
+    Raises:
+        ManifestError: the manifest cannot be used, or lacks a method.
+        ValueError: no such operator.
+        CardError: the detector cannot be loaded.
+    """
+    for name in operators:
+        if name not in OPERATORS:
+            raise ValueError(f"no degradation {name!r}; there are {', '.join(OPERATORS)}")
+    loaded = zoo.load(detector) if isinstance(detector, str | Path) else detector
+    faces.check(loaded.card.crop)
+    asked = _asked(manifest, split, methods, limit, seed)
+    out.mkdir(parents=True, exist_ok=True)
+    plan = [(name, level) for name in operators for level in range(1, len(OPERATORS[name].levels) + 1)]
+    decides = {
+        **{"card": cards.deciding(loaded.card), "manifest": manifests.digest(manifest), "plan": plan, "target": target},
+        **{"seed": seed, "disorganised": disorganised, "version": _VERSION},
+    }
+    key = hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode()).hexdigest()
+    log = out / "robustness.jsonl"
+    known = {name: entry for name, entry in storage.read_log(log).items() if entry["key"] == key}
+    missing = [one for one in asked if str(one.sample.path) not in known]
+    work = partial(views, profile=loaded.card.crop, plan=plan, disorganised=disorganised, target=target, seed=seed)
+    made = map_ordered(work, missing, workers)
+    shown = track(made, "robustness", total=len(missing), disable=not progress or not missing, transient=True)
+    with log.open("a", encoding="utf-8") as file:
+        for one, found in zip(missing, shown, strict=True):
+            entry: dict[str, Any] = {
+                "name": str(one.sample.path),
+                "key": key,
+                "rows": list(_rows(one.sample, found, loaded)),
+            }
+            known[entry["name"]] = entry
+            file.write(json.dumps(entry) + "\n")
+            file.flush()
+    rows = [row for one in asked for row in known[str(one.sample.path)]["rows"]]
+    with storage.atomic_write(out / FILE) as part:
+        pl.DataFrame(rows, SCHEMA).write_parquet(part)
+    return out / FILE
+
+
+def views(
+    asked: Asked,
+    profile: CropProfile,
+    plan: Sequence[tuple[str, int]] = (),
+    disorganised: bool = False,
+    target: Target = "pair",
+    seed: int = 0,
+) -> Views:
+    """The crops of one photograph, undamaged first, then at each (operator, level) of ``plan``, then disorganised."""
+    chosen = choose(asked.sample, profile)
+    if isinstance(chosen, FaceCrop):
+        return Views(chosen.status, chosen.note, None, [])
+    rgb = chosen.rgb
+    matrix = faces.alignment(chosen.face.landmarks, profile)
+    own = zlib.crc32(str(asked.sample.path.name).encode()) ^ seed
+    truth, kind, note = _truth(asked, rgb, target)
+
+    def seen(operator: str, level: int) -> View:
+        def damaged(picture: Image) -> Image:
+            return picture if operator == UNDAMAGED else degrade(picture, operator, level, own)
+
+        picture = damaged(rgb)
+        plane = None if truth is None else faces.cut(truth(picture, damaged), matrix, profile.size_px)
+        return View(operator, level, faces.cut(picture, matrix, profile.size_px), plane)
+
+    landmarks = faces.moved(chosen.face.landmarks, matrix)
+    whole = seen(UNDAMAGED, 0)._replace(hull=parts.hull(landmarks, (profile.size_px, profile.size_px)))
+    if asked.sample.label and whole.truth is not None and whole.truth.any():
+        regions = parts.parts(landmarks, profile.size_px)
+        whole = whole._replace(part=regions[parts.changed(regions, whole.truth)])
+    found = [whole, *(seen(operator, level) for operator, level in plan)]
+    if disorganised:
+        pieces = shuffled([whole.crop] if whole.truth is None else [whole.crop, whole.truth], own)
+        found.append(View(DISORGANISED, 1, pieces[0], pieces[1] if len(pieces) > 1 else None))
+    return Views(Status.OK, note, kind, found)
+
+
+def original_of(fake: Sample, reals: Sequence[Sample]) -> Path | None:
+    """The photograph a fake was made from: of the same person, with the same landmarks (to half a pixel)."""
+    if fake.landmarks is None or not fake.identities:
+        return None
+    for real in reals:
+        if real.landmarks is not None and np.abs(real.landmarks - fake.landmarks).max() < 0.5:
+            return real.path
+    return None
+
+
+def _asked(manifest: Path, split: str, methods: Sequence[str], limit: int | None, seed: int) -> list[Asked]:
+    samples = selected(manifest, split, methods or None)
+    reals: dict[tuple[str, str], list[Sample]] = {}
+    for sample in samples:
+        if not sample.label and sample.identities:
+            reals.setdefault((sample.dataset, sample.identities[0]), []).append(sample)
+    found = []
+    for sample in limited(samples, limit, seed):
+        group = reals.get((sample.dataset, sample.identities[0]), []) if sample.identities else []
+        found.append(Asked(sample, original_of(sample, group) if sample.label else None))
+    return found
+
+
+def _truth(asked: Asked, rgb: Image, target: Target) -> tuple[Any, str | None, str]:
+    """What gives the fakeness (H, W) of a damaged copy, what it is taken from, and a note where there is none."""
+    sample = asked.sample
+    if not sample.label:
+        return lambda picture, damaged: np.zeros(picture.shape[:2], np.float32), "zeros", ""
+    if sample.method in METHODS and METHODS[sample.method].whole:
+        return lambda picture, damaged: np.ones(picture.shape[:2], np.float32), "ones", ""
+    try:
+        real = None if asked.original is None else image.read(asked.original)
+        if real is not None and real.shape == rgb.shape:
+            pristine = real
+
+            def anew(picture: Image, damaged: Any) -> Plane:
+                gap = cv2.absdiff(pristine if target == "fake" else damaged(pristine), picture)
+                gray = gap.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+                return np.asarray(gray / np.float32(255), np.float32)
+
+            return anew, "pair", ""
+        if sample.mask is not None:
+            mask = image.read_plane(sample.mask)
+            if mask.shape == rgb.shape[:2]:
+                return lambda picture, damaged: mask, "mask", ""
+    except MediaError as error:
+        return None, None, f"map not judged: {error}"
+    return None, None, "map not judged: neither the original nor a mask of this size is there"
+
+
+def _rows(sample: Sample, found: Views, detector: Detector) -> Iterator[dict[str, Any]]:
+    known = {
+        **{"path": str(sample.path), "label": sample.label, "method": sample.method, "kinds": list(sample.kinds)},
+        **{"dataset": sample.dataset, "person": person(sample), "target": found.target},
+        **{"status": str(found.status), "note": found.note or None},
+    }
+    if not found.views:
+        yield known
+        return
+    detection = detector(np.stack([view.crop for view in found.views]))
+    for number, view in enumerate(found.views):
+        row = {**known, "operator": view.operator, "level": view.level, "score": float(detection.score[number])}
+        if detection.map is not None:
+            side = view.crop.shape[0]
+            plane = cv2.resize(np.asarray(detection.map[number], np.float32), (side, side))
+            row["area"] = localization.false_positive_area(plane, None, localization.FAKE_LEVEL)
+            if view.hull is not None and view.hull.any():
+                row["hull_iou"] = localization.iou(plane, view.hull)
+            if view.truth is not None and sample.label:
+                row |= localization.fakeness(plane, view.truth)
+                forged = view.truth >= localization.FAKE_LEVEL
+                row["forged_area"] = float(forged.mean())
+                if view.part is not None:
+                    row |= localization.inside(plane, view.truth, view.part)
+                row["recall"] = localization.recall(plane, forged, localization.FAKE_LEVEL) if forged.any() else None
+        yield row

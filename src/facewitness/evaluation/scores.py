@@ -1,0 +1,220 @@
+"""One row for each sample, made by a detector and kept as it is made, so that a killed evaluation goes on.
+
+Rows are written in parts under ``parts/KEY/`` and joined to ``scores.parquet`` at the end. The key is a hash of all
+that decides a score: the card with its weights, the manifest, the split. A row is used again only while the files it
+was made from have the size and time they had.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import polars as pl
+
+from facewitness import storage
+from facewitness.detectors import cards
+from facewitness.detectors.zoo import Detector
+from facewitness.evaluation.crops import FaceCrop
+from facewitness.metrics import localization
+from facewitness.types import Card, CardError, Plane, Sample, Status
+
+FILE = "scores.parquet"
+SCHEMA: Mapping[str, Any] = {
+    "path": pl.String,
+    "label": pl.Int8,
+    "method": pl.String,
+    "dataset": pl.String,
+    "identities": pl.List(pl.String),
+    "person": pl.String,  # whom the bootstrap draws
+    "status": pl.String,
+    "note": pl.String,
+    "score": pl.Float64,  # null unless the status is ok
+    "verdict": pl.String,
+    "highest": pl.Float64,  # of all faces in the photograph: what a scan of it reports
+    "faces": pl.Int32,
+    "side_px": pl.Float64,
+    "iou": pl.Float64,  # null where there is no map or no truth
+    "dice": pl.Float64,
+    "pixel_auc": pl.Float64,
+    "mass_inside": pl.Float64,  # of fakes only, as the next
+    "pointing": pl.Float64,
+    "false_positive_area": pl.Float64,
+    "mask_outside": pl.Float64,
+    "stamp": pl.String,
+}
+
+_VERSION = 3  # raise when the way from a photograph to its row changes, so that older rows are made again
+_BATCH = 32
+_ROWS_PER_PART = 128
+_KEY = "facewitness.scores.key"
+
+
+class Store:
+    """The rows of one evaluation on disk. ``known`` maps a path to the row that can be used again."""
+
+    def __init__(self, folder: Path, key: str) -> None:
+        """Read what an earlier run with the same key left in ``folder``."""
+        self.file = folder / FILE
+        self.key = key
+        self._all_parts = folder / "parts"
+        self._parts = self._all_parts / key[:16]
+        self._parts.mkdir(parents=True, exist_ok=True)
+        self._waiting: list[dict[str, Any]] = []
+        self.known: dict[str, dict[str, Any]] = {}
+        tables = [self.file] if self._is_ours() else []
+        for file in [*tables, *sorted(self._parts.glob("*.parquet"))]:
+            self.known.update((row["path"], row) for row in pl.read_parquet(file.read_bytes()).iter_rows(named=True))
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Take a row; it is on disk after at most 127 more, or ``flush``."""
+        self.known[row["path"]] = row
+        self._waiting.append(row)
+        if len(self._waiting) >= _ROWS_PER_PART:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits as one part."""
+        if self._waiting:
+            _write(pl.DataFrame(self._waiting, SCHEMA), self._parts / f"{uuid.uuid4().hex}.parquet", self.key)
+            self._waiting = []
+
+    def finish(self, samples: Sequence[Sample]) -> pl.DataFrame:
+        """Join the rows of ``samples``, in their order, into ``scores.parquet`` and drop the parts."""
+        self.flush()
+        table = pl.DataFrame([self.known[str(sample.path)] for sample in samples], SCHEMA)
+        _write(table, self.file, self.key)
+        shutil.rmtree(self._all_parts)
+        return table
+
+    def _is_ours(self) -> bool:
+        if not self.file.is_file():
+            return False
+        try:
+            return pl.read_parquet_metadata(self.file.read_bytes()).get(_KEY) == self.key
+        except pl.exceptions.PolarsError:
+            return False  # not a table: it will be written anew
+
+
+def key(card: Card, manifest_digest: str, split: str) -> str:
+    """What decides every score, as a hash. A card without weights gets a new one each time: nothing can be reused."""
+    decides = {"card": cards.deciding(card), "manifest": manifest_digest, "split": split, "version": _VERSION}
+    if card.weights is None:
+        decides["once"] = uuid.uuid4().hex
+    return hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def stamp(sample: Sample) -> str:
+    """Size and time of the files a row is made from."""
+    parts = []
+    for file in (sample.path, sample.region or sample.mask if sample.label else None):
+        try:
+            seen = None if file is None else file.stat()
+        except OSError:
+            seen = None
+        parts.append("-" if seen is None else f"{seen.st_size}:{seen.st_mtime_ns}")
+    return " ".join(parts)
+
+
+def rows(samples: Iterable[Sample], cuts: Iterable[FaceCrop], detector: Detector) -> Iterator[dict[str, Any]]:
+    """The row of each sample, in order, the detector being shown up to 32 crops at a time.
+
+    Raises:
+        CardError: the detector answers with other than one finite score in 0..1 for each crop.
+    """
+    held: list[tuple[Sample, FaceCrop]] = []
+    waiting = 0  # of the held, how many the detector has to see
+    for pair in zip(samples, cuts, strict=True):
+        held.append(pair)
+        waiting += pair[1].status is Status.OK
+        if waiting == _BATCH or len(held) >= 8 * _BATCH:
+            yield from _judged(held, detector)
+            held, waiting = [], 0
+    yield from _judged(held, detector)
+
+
+def _judged(held: Sequence[tuple[Sample, FaceCrop]], detector: Detector) -> Iterator[dict[str, Any]]:
+    crops = [cut.crop[None] for _, cut in held if cut.crop is not None]
+    scored = iter(_run(detector, np.concatenate(crops)) if crops else ())
+    further = [cut.others for _, cut in held if cut.others is not None]
+    further_scores = iter([score for score, _ in _run(detector, np.concatenate(further))] if further else ())
+    for sample, cut in held:
+        row = _blank(sample, cut)
+        if cut.crop is not None:
+            score, plane = next(scored)
+            calibration = detector.card.calibration
+            row["score"] = score
+            faces = 0 if cut.others is None else len(cut.others)
+            row["highest"] = max([score, *islice(further_scores, faces)])
+            row["verdict"] = None if calibration is None else str(calibration.verdict(score))
+            if plane is not None and cut.truth is not None:
+                row |= _map_row(plane, cut, sample.label)
+        yield row
+
+
+def _run(detector: Detector, crops: Any) -> list[tuple[float, Plane | None]]:
+    detection = detector(crops)
+    score = np.asarray(detection.score)
+    if score.shape != (len(crops),) or not np.isfinite(score).all() or score.min() < 0 or score.max() > 1:
+        raise CardError(
+            f"detector {detector.card.name} did not give one score in 0..1 for each of {len(crops)} crops; "
+            "its weights are damaged: export it again"
+        )
+    maps = [None] * len(crops) if detection.map is None else list(detection.map)
+    return [(float(value), plane) for value, plane in zip(score, maps, strict=True)]
+
+
+def _blank(sample: Sample, cut: FaceCrop) -> dict[str, Any]:
+    row: dict[str, Any] = dict.fromkeys(SCHEMA)
+    known = {name: getattr(sample, name) for name in ("label", "method", "dataset")}
+    row |= known
+    row["path"] = str(sample.path)
+    row["identities"] = list(sample.identities)
+    row["person"] = person(sample)
+    row["status"] = str(cut.status)
+    row["note"] = cut.note or None
+    row["faces"], row["side_px"], row["mask_outside"] = cut.faces, cut.side_px, cut.mask_outside
+    row["stamp"] = stamp(sample)
+    return row
+
+
+def person(sample: Sample) -> str:
+    """The group a sample is drawn with: its first identity, whose photograph it is; else its video; else itself.
+
+    A swap also shows the donor. Joining the two would join nearly everybody, so the donor is left out of account.
+    """
+    if sample.identities:
+        return f"identity {sample.identities[0]}"
+    return f"video {sample.dataset} {sample.video}" if sample.video is not None else f"path {sample.path}"
+
+
+def _map_row(plane: Plane, cut: FaceCrop, label: int) -> dict[str, float | None]:
+    truth = cut.truth
+    if truth is None:
+        raise ValueError("a map can only be judged where the truth is known")
+    if plane.shape != truth.shape:  # maps are coarser than crops; judged on the crop's grid, so that nets compare
+        resized = cv2.resize(np.asarray(plane, np.float32), truth.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        plane = np.asarray(resized, np.float32)
+    found: dict[str, float | None] = {
+        "iou": localization.iou(plane, truth),
+        "dice": localization.dice(plane, truth),
+        "false_positive_area": localization.false_positive_area(plane, truth),
+    }
+    if label:
+        found["pixel_auc"] = localization.pixel_auc(plane, truth)
+        found["mass_inside"] = localization.mass_inside(plane, truth)
+        found["pointing"] = localization.pointing(plane, truth)
+    return {name: None if value is None or np.isnan(value) else value for name, value in found.items()}
+
+
+def _write(table: pl.DataFrame, path: Path, key: str) -> None:
+    with storage.atomic_write(path) as part:
+        table.write_parquet(part, metadata={_KEY: key})

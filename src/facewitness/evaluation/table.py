@@ -1,0 +1,165 @@
+"""From scores to one tidy table: a row for each metric of each slice, with its interval and the counts behind it.
+
+Slices: ``all``; ``method``, the fakes of one method against all the reals of those data sets it was applied to;
+``dataset``, all fakes of one source against its reals, and what reals alone show; ``method_dataset``, both at once.
+Nothing here touches a pixel: any number can be made again from ``scores.parquet``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from facewitness import storage
+from facewitness.metrics import detection
+from facewitness.metrics.calibration import ece_weighted
+from facewitness.metrics.detection import Weighted
+from facewitness.metrics.intervals import DRAWS, Interval, bootstrap, bootstrap_mean, wilson
+from facewitness.types import Calibration, Verdict
+
+SCHEMA: Mapping[str, Any] = {
+    "slice": pl.String,
+    "method": pl.String,  # null: every method of the slice
+    "dataset": pl.String,  # null: every data set of the slice
+    "metric": pl.String,
+    "value": pl.Float64,  # null where the number does not exist
+    "low": pl.Float64,  # 95 % interval; null where nothing can be drawn
+    "high": pl.Float64,
+    "n_real": pl.Int64,  # scored and counted in this number
+    "n_fake": pl.Int64,
+    "n_failed": pl.Int64,  # samples of the slice without a score
+    "note": pl.String,
+}
+MAP_METRICS = ("iou", "dice", "pixel_auc", "mass_inside", "pointing", "false_positive_area", "mask_outside")
+
+
+class Slice(NamedTuple):
+    """Which rows are compared, and what a reader must know of the choice."""
+
+    kind: str
+    method: str | None
+    dataset: str | None
+    rows: pl.DataFrame  # failed ones included
+    note: str = ""
+
+
+def tidy(scores: pl.DataFrame, calibration: Calibration | None, *, seed: int = 0, draws: int = DRAWS) -> pl.DataFrame:
+    """The table for the scores of one evaluation (see ``evaluation.scores.SCHEMA``).
+
+    Metrics of a detector without calibration that need a threshold are left out. A metric is null where a class is
+    absent from its slice.
+    """
+    found: list[dict[str, Any]] = []
+    for part in slices(scores):
+        scored = part.rows.filter(pl.col("score").is_not_null())
+        if scored.height:
+            found += _detection(part, scored, calibration, seed, draws)
+            found += _shares(part, scored, calibration)
+            found += _maps(part, scored, seed, draws)
+        else:
+            found.append(_row(part, scored, "auc", Interval(math.nan, math.nan, math.nan)))
+    table = pl.DataFrame(found, SCHEMA)
+    return table.with_columns(pl.col("value", "low", "high").fill_nan(None))
+
+
+def write_table(table: pl.DataFrame, file: Path) -> None:
+    """Write a table as Parquet, whole or not at all, and as CSV beside it."""
+    with storage.atomic_write(file) as part:
+        table.write_parquet(part)
+    storage.write_text(file.with_suffix(".csv"), table.write_csv(float_precision=6))
+
+
+def slices(scores: pl.DataFrame) -> Iterator[Slice]:
+    """The slices of a table of scores, in a fixed order."""
+    real, fake = pl.col("label") == 0, pl.col("label") == 1
+    yield Slice("all", None, None, scores)
+    methods = scores.filter(fake)["method"].unique().sort().to_list()
+    for method in methods:
+        ours = fake & (pl.col("method") == method)
+        applied = scores.filter(ours)["dataset"].unique().sort().to_list()
+        reals = scores.filter(real & pl.col("dataset").is_in(applied))
+        note = ""
+        if set(scores.filter(real)["dataset"].unique()) - set(applied):
+            note = f"compared with the reals of {', '.join(applied)} only, to which the method was applied"
+        yield Slice("method", method, None, pl.concat([reals, scores.filter(ours)]), note)
+    for dataset in scores["dataset"].unique().sort().to_list():
+        yield Slice("dataset", None, dataset, scores.filter(pl.col("dataset") == dataset))
+    for method in methods:
+        for dataset in scores.filter(fake & (pl.col("method") == method))["dataset"].unique().sort().to_list():
+            chosen = (pl.col("dataset") == dataset) & (real | (pl.col("method") == method))
+            yield Slice("method_dataset", method, dataset, scores.filter(chosen))
+
+
+def _detection(
+    part: Slice, scored: pl.DataFrame, calibration: Calibration | None, seed: int, draws: int
+) -> list[dict[str, Any]]:
+    metrics: dict[str, Weighted] = {
+        "auc": detection.auc_weighted,
+        "average_precision": detection.average_precision_weighted,
+        "eer": detection.eer_weighted,
+        "tpr_at_1pct_fpr": detection.tpr_at_fpr_weighted(0.01),
+        "ece": ece_weighted(),
+    }
+    if calibration is not None:
+        metrics["accuracy"] = detection.accuracy_weighted(calibration.fake_above)
+    if scored["label"].n_unique() < 2:
+        return []
+    people = scored["person"].to_list()
+    found = bootstrap(metrics, scored["score"].to_numpy(), scored["label"].to_numpy(), people, seed=seed, draws=draws)
+    return [_row(part, scored, name, interval) for name, interval in found.items()]
+
+
+def _shares(part: Slice, scored: pl.DataFrame, calibration: Calibration | None) -> list[dict[str, Any]]:
+    """What the verdicts do to reals and to fakes. Wilson's interval takes photographs for independent."""
+    found = []
+    for label, kind in ((0, "real"), (1, "fake")):
+        rows = scored.filter(pl.col("label") == label)
+        if not rows.height:
+            continue
+        shares = {}
+        if calibration is not None:
+            called = "fpr_at_fake_threshold" if label == 0 else "tpr_at_fake_threshold"
+            shares[called] = rows["verdict"] == str(Verdict.FAKE)
+            if label == 0:
+                shares["fpr_of_photographs"] = rows["highest"] >= calibration.fake_above
+            shares[f"inconclusive_{kind}"] = rows["verdict"] == str(Verdict.INCONCLUSIVE)
+        for name, hit in shares.items():
+            found.append(_row(part, rows, name, wilson(int(hit.sum()), rows.height)))
+        judged = rows.filter(pl.col("iou").is_not_null())
+        if label == 0 and judged.height:  # of a real, IoU is 1 exactly when its map stays empty
+            empty = int((judged["iou"] == 1).sum())
+            found.append(_row(part, judged, "empty_map_real", wilson(empty, judged.height)))
+    return found
+
+
+def _maps(part: Slice, scored: pl.DataFrame, seed: int, draws: int) -> list[dict[str, Any]]:
+    """Means over fakes of what their maps show; of reals, the area called forged."""
+    found = []
+    wanted = [(1, name, name) for name in MAP_METRICS] + [(0, "false_positive_area", "false_positive_area_real")]
+    for label, column, name in wanted:
+        rows = scored.filter((pl.col("label") == label) & pl.col(column).is_not_null())
+        if rows.height:
+            mean = bootstrap_mean(rows[column].to_numpy(), rows["person"].to_list(), seed=seed, draws=draws)
+            found.append(_row(part, rows, name, mean))
+    return found
+
+
+def _row(part: Slice, counted: pl.DataFrame, metric: str, number: Interval) -> dict[str, Any]:
+    fakes = int((counted["label"] == 1).sum())
+    return {
+        "slice": part.kind,
+        "method": part.method,
+        "dataset": part.dataset,
+        "metric": metric,
+        "value": number.value,
+        "low": number.low,
+        "high": number.high,
+        "n_real": counted.height - fakes,
+        "n_fake": fakes,
+        "n_failed": int(part.rows["score"].is_null().sum()),
+        "note": part.note,
+    }

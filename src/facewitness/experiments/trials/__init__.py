@@ -1,0 +1,1 @@
+"""``facewitness experiments``: ``recipe`` says what is asked, ``lab`` trains, ``judge`` measures, ``page`` shows."""

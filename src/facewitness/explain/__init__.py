@@ -1,0 +1,1 @@
+"""Why a detector decided: saliency maps and neurons."""

@@ -1,0 +1,218 @@
+"""One photograph: read it, find every face, ask the detector, and say what was found. Nothing is written here.
+
+``prepare`` needs no detector and may run in another process; ``judge`` needs no photograph. A scan of one file is the
+one after the other, a scan of a folder is many of the first beside batches of the second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from facewitness import provenance
+from facewitness.media import faces, image
+from facewitness.types import (
+    Box,
+    Card,
+    CardError,
+    CropProfile,
+    Detection,
+    Finding,
+    Image,
+    MediaError,
+    Plane,
+    Report,
+    Status,
+)
+
+if TYPE_CHECKING:
+    from facewitness.detectors.zoo import Detector
+
+BATCH = 16
+"""Crops a detector is shown at once."""
+
+UNCALIBRATED = "the detector is not calibrated: its scores carry no verdict"
+_PACKAGES = ("facewitness", "numpy", "pillow", "opencv-python-headless", "dlib-bin", "onnxruntime")
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedFace:
+    """A face and where its crop came from; ``matrix`` (2, 3) takes source to crop pixels, None without a crop."""
+
+    box: Box
+    status: Status
+    matrix: NDArray[np.float64] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A file that was read and searched. ``crops`` (K, S, S, 3) holds the faces whose status is OK, in order."""
+
+    path: Path
+    sha256: str | None
+    status: Status
+    notes: tuple[str, ...] = ()
+    shape: tuple[int, int] = (0, 0)  # height and width of the upright photograph
+    faces: tuple[PreparedFace, ...] = ()
+    crops: Image | None = None
+    preview: Image | None = field(default=None, repr=False)  # the photograph, reduced for pictures of the result
+
+
+def scan(path: Path, detector: Detector) -> Report:
+    """Read a photograph, find all its faces, score each, and put the maps back on the photograph's grid.
+
+    A file that gives no score gives a status instead; nothing is raised for it.
+
+    Raises:
+        CardError: the detector's crop profile is not one of this version, or its scores are not numbers.
+    """
+    faces.check(detector.card.crop)
+    prepared = prepare(path, detector.card.crop)
+    detection = None if prepared.crops is None else run(detector, prepared.crops)
+    return judge(prepared, detection, detector.card, detector.identity)
+
+
+def prepare(path: Path, profile: CropProfile, preview_px: int = 0) -> Prepared:
+    """Hash and read a file, find its faces and cut their crops; with ``preview_px``, also a copy of that side."""
+    digest = None
+    try:
+        digest = image.sha256(path)
+        rgb = image.read(path)
+    except MediaError as error:
+        return Prepared(path, digest, error.status, (_without_path(str(error), path),))
+    found = faces.find(rgb, thorough=True)
+    prepared, crops = [], []
+    for face in found:
+        box = _within(face.box, rgb)
+        if face.side_px < profile.min_face_px:
+            prepared.append(PreparedFace(box, Status.FACE_TOO_SMALL, None))
+            continue
+        crop, matrix = faces.crop(rgb, face.landmarks, profile)
+        prepared.append(PreparedFace(box, Status.OK, matrix))
+        crops.append(crop)
+    return Prepared(
+        path,
+        digest,
+        _file_status(prepared),
+        _notes(prepared, profile),
+        (rgb.shape[0], rgb.shape[1]),
+        tuple(prepared),
+        np.stack(crops) if crops else None,
+        preview(rgb, preview_px) if preview_px and prepared else None,
+    )
+
+
+def run(detector: Detector, crops: Image) -> Detection:
+    """The detector on any number of crops (N, S, S, 3), ``BATCH`` at a time.
+
+    Raises:
+        CardError: the detector answers with other than one finite score for each crop.
+    """
+    parts = [detector(crops[start : start + BATCH]) for start in range(0, len(crops), BATCH)]
+    maps = [part.map for part in parts if part.map is not None]
+    score = np.concatenate([part.score for part in parts])
+    if score.shape != (len(crops),) or not np.isfinite(score).all():
+        raise CardError(
+            f"detector {detector.card.name} gave {score.shape} scores, some not numbers, for {len(crops)} crops: "
+            "its weights are damaged; export it again"
+        )
+    return Detection(score, np.concatenate([part.features for part in parts]), np.concatenate(maps) if maps else None)
+
+
+def judge(prepared: Prepared, detection: Detection | None, card: Card, identity: Mapping[str, object]) -> Report:
+    """What a prepared file and the detector's answer for its crops amount to."""
+    findings: list[Finding] = []
+    scored = 0
+    for face in prepared.faces:
+        if face.status is not Status.OK or face.matrix is None or detection is None:
+            findings.append(Finding(face.box, face.status))
+            continue
+        score = float(detection.score[scored])
+        plane, window = None, None
+        if detection.map is not None:
+            plane, window = place(detection.map[scored], face.matrix, prepared.shape, card.crop.size_px)
+        verdict = None if card.calibration is None else card.calibration.verdict(score)
+        findings.append(Finding(face.box, face.status, score, verdict, plane, window))
+        scored += 1
+    scores = [finding.score for finding in findings if finding.score is not None]
+    highest = max(scores) if scores else None
+    calibrated = card.calibration if highest is not None else None
+    return Report(
+        source=prepared.path,
+        status=prepared.status,
+        sha256=prepared.sha256,
+        detector=dict(identity),
+        findings=tuple(findings),
+        score=highest,
+        verdict=None if calibrated is None or highest is None else calibrated.verdict(highest),
+        notes=prepared.notes + ((UNCALIBRATED,) if highest is not None and calibrated is None else ()),
+        versions=versions(),
+    )
+
+
+def place(
+    plane: Plane, matrix: NDArray[np.float64], shape: tuple[int, int], size_px: int
+) -> tuple[Plane, tuple[int, int, int, int]]:
+    """A crop's map (h, w), coarser than the crop or not, on the source grid: the covered part and its window."""
+    if plane.shape[0] != plane.shape[1]:
+        raise CardError(f"the detector's map is {plane.shape}, not square: export it with a square map")
+    pasted, window = faces.paste(plane, faces.rescale(matrix, plane.shape[0] / size_px), shape)
+    return np.clip(pasted, 0, 1), window
+
+
+def preview(rgb: Image, side_px: int) -> Image:
+    """A copy whose longer side is at most ``side_px``."""
+    scale = side_px / max(rgb.shape[:2])
+    if scale >= 1:
+        return rgb
+    height, width = (max(1, round(side * scale)) for side in rgb.shape[:2])
+    return np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def failed(path: Path, status: Status, note: str) -> Prepared:
+    """A file that never came back from its reader."""
+    return Prepared(path, None, status, (note,))
+
+
+def without_preview(prepared: Prepared) -> Prepared:
+    """The same file without its picture, for keeping."""
+    return replace(prepared, preview=None)
+
+
+@lru_cache(maxsize=1)
+def versions() -> dict[str, str]:
+    """The versions a result depends on."""
+    return provenance.versions(_PACKAGES)
+
+
+def _file_status(found: Sequence[PreparedFace]) -> Status:
+    if not found:
+        return Status.NO_FACE
+    return Status.OK if any(face.status is Status.OK for face in found) else Status.FACE_TOO_SMALL
+
+
+def _notes(found: Sequence[PreparedFace], profile: CropProfile) -> tuple[str, ...]:
+    small = sum(face.status is Status.FACE_TOO_SMALL for face in found)
+    if not small:
+        return ()
+    faces_are = "1 face is" if small == 1 else f"{small} faces are"
+    return (f"{faces_are} smaller than the {profile.min_face_px} px this detector needs",)
+
+
+def _within(box: Box, rgb: Image) -> Box:
+    height, width = rgb.shape[:2]
+    left, right = (float(np.clip(x, 0, width)) for x in (box[0], box[2]))
+    top, bottom = (float(np.clip(y, 0, height)) for y in (box[1], box[3]))
+    return (left, top, right, bottom)
+
+
+def _without_path(message: str, path: Path) -> str:
+    """A reader's message for a place where the path stands already."""
+    return message.removeprefix(f"{path}: ")

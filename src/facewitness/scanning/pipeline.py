@@ -1,0 +1,264 @@
+"""Files and folders: readers beside the detector, every result kept the moment it is made, and the report at the end.
+
+What the output folder holds: ``results.jsonl`` (one object for each file of this scan), ``report.html``, ``overlays/``
+and ``scan.sqlite``, from which a scan that was killed goes on. The work on one photograph is in ``scanning.image``.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from facewitness import __version__, storage
+from facewitness.compute.pool import cores
+from facewitness.compute.progress import Progress
+from facewitness.media import faces
+from facewitness.scanning import overlay, report
+from facewitness.scanning.files import OVERLAYS_NAME, STORE_NAME, File, Listing, collect
+from facewitness.scanning.image import Prepared, judge, run
+from facewitness.scanning.pool import Readers
+from facewitness.scanning.store import Row, Store
+from facewitness.scanning.worker import guarded
+from facewitness.types import Detection, Report, ScanError, Status
+
+if TYPE_CHECKING:
+    from facewitness.detectors.zoo import Detector
+
+FEW = 8
+"""Photographs that are sooner read here than by processes that have to be started."""
+
+RESULTS_NAME = "results.jsonl"
+REPORT_NAME = "report.html"
+FAILURES = (Status.UNREADABLE, Status.UNSUPPORTED, Status.TOO_LARGE, Status.NO_PERMISSION)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How a scan went."""
+
+    out: Path
+    statuses: Mapping[str, int] = field(default_factory=dict)  # files by status
+    verdicts: Mapping[str, int] = field(default_factory=dict)  # scored files by verdict
+    scanned: int = 0  # files looked at by this run
+    resumed: int = 0  # files whose result an earlier run had kept
+    passed_over: int = 0  # files in folders that are no photographs
+    repeated: int = 0  # links to, or second mentions of, files that are in the results once
+    time_s: float = 0.0
+
+    @property
+    def files(self) -> int:
+        """Objects in ``results.jsonl``."""
+        return sum(self.statuses.values())
+
+
+def scan_paths(
+    paths: Sequence[Path],
+    out: Path,
+    detector: str | Path | Detector = "default",
+    *,
+    workers: int | None = None,
+    progress: bool = True,
+    command: Sequence[str] = (),
+) -> Summary:
+    """Scan files and folders into ``out``; files that an earlier scan into ``out`` has done are not looked at again.
+
+    Args:
+        paths: files, whatever their suffix, and folders, searched for photographs.
+        out: made if absent. It is never scanned itself.
+        detector: a name or folder for ``detectors.zoo.load``, or a detector that is ready.
+        workers: reader processes beside this one; None chooses by cores and files, 0 reads everything here.
+        progress: a bar on stderr, where that is a terminal.
+        command: what the user typed, for the report.
+
+    Raises:
+        CardError: the detector cannot be used.
+        ScanError: ``out`` cannot be written; what is done is kept.
+        KeyboardInterrupt: as it came, after the results so far were written.
+    """
+    began = time.monotonic()
+    listing = collect(paths, out)
+    ready = _load(detector, alone=workers == 0 or len(listing.files) <= FEW)
+    faces.check(ready.card.crop)
+    with _writing(out):
+        (out / OVERLAYS_NAME).mkdir(parents=True, exist_ok=True)
+    interruption: KeyboardInterrupt | None = None
+    with Store(out / STORE_NAME, ready.identity, __version__) as store:
+        pending = _pending(listing, store, out / OVERLAYS_NAME)
+        resumed = len(listing.files) - len(pending)
+        with Progress(len(listing.files), resumed, progress) as bar:
+            try:
+                _scan(pending, ready, store, out / OVERLAYS_NAME, _workers(workers, len(pending)), bar)
+            except KeyboardInterrupt as error:
+                interruption = error
+        with _writing(out):
+            summary = _finish(listing, store, ready, out, command, interruption is not None)
+    if interruption is not None:
+        raise interruption
+    return replace(summary, scanned=bar.done, resumed=resumed, time_s=time.monotonic() - began)
+
+
+def entry(result: Report, maps: Sequence[str | None]) -> dict[str, Any]:
+    """The object of ``results.jsonl`` for one file; ``maps`` names the map of each face."""
+    found = []
+    for finding, name in zip(result.findings, maps, strict=True):
+        found.append(
+            {
+                "box": [round(edge, 1) for edge in finding.box],
+                "status": finding.status.value,
+                "score": None if finding.score is None else round(finding.score, 6),
+                "verdict": None if finding.verdict is None else finding.verdict.value,
+                "map": None if name is None else f"{OVERLAYS_NAME}/{name}",
+            }
+        )
+    return {
+        "path": _text(result.source),
+        "sha256": result.sha256,
+        "status": result.status.value,
+        "score": None if result.score is None else round(result.score, 6),
+        "verdict": None if result.verdict is None else result.verdict.value,
+        "faces": found,
+        "detector": dict(result.detector),
+        "notes": list(result.notes),
+    }
+
+
+def _scan(
+    pending: Sequence[File], detector: Detector, store: Store, overlays: Path, workers: int, bar: Progress
+) -> None:
+    files = {file.path: file for file in pending}
+    for group in _prepared(list(files), detector, workers):
+        rows = []
+        for prepared, detection in _detected(group, detector):
+            result = judge(prepared, detection, detector.card, detector.identity)
+            with _writing(overlays):
+                pictures = overlay.write(prepared, detection, result, overlays, detector.card.map_scale)
+            rows.append(Row(files[prepared.path], entry(result, pictures["maps"]), pictures))
+        store.add(rows)
+        bar.advance(len(group))
+
+
+def _prepared(paths: list[Path], detector: Detector, workers: int) -> Iterator[list[Prepared]]:
+    profile = detector.card.crop
+    if not workers:
+        for path in paths:
+            yield [guarded(path, profile, overlay.PREVIEW_PX)]
+        return
+    with Readers(workers, profile, overlay.PREVIEW_PX) as readers:
+        yield from readers.results(paths)
+
+
+def _detected(group: Sequence[Prepared], detector: Detector) -> Iterator[tuple[Prepared, Detection | None]]:
+    """Each file of a group with the detector's answer for its crops, asked for the whole group at once."""
+    crops = [prepared.crops for prepared in group if prepared.crops is not None]
+    answer = run(detector, np.concatenate(crops)) if crops else None
+    start = 0
+    for prepared in group:
+        if prepared.crops is None or answer is None:
+            yield prepared, None
+            continue
+        part = slice(start, start + len(prepared.crops))
+        maps = None if answer.map is None else answer.map[part]
+        yield prepared, Detection(answer.score[part], answer.features[part], maps)
+        start = part.stop
+
+
+def _pending(listing: Listing, store: Store, overlays: Path) -> list[File]:
+    """The files whose result is not in the store, has other bytes' size or date, or has lost its pictures."""
+    done = store.done()
+    there = {found.name for found in os.scandir(overlays)}
+    pending = []
+    for file in listing.files:
+        if done.get(file.path) == (file.size, file.mtime_ns):
+            row = store.get(file)
+            if row is not None and all(name in there for name in _pictures(row.pictures)):
+                continue
+        pending.append(file)
+    return pending
+
+
+def _pictures(pictures: Mapping[str, Any]) -> Iterator[str]:
+    names = [pictures["overlay"], *pictures["maps"], *pictures["faces"]]
+    return (name for name in names if name is not None)
+
+
+def _finish(
+    listing: Listing, store: Store, detector: Detector, out: Path, command: Sequence[str], interrupted: bool
+) -> Summary:
+    """Write ``results.jsonl`` and ``report.html`` from the store, each whole or not at all."""
+    statuses: Counter[str] = Counter()
+    verdicts: Counter[str] = Counter()
+    page = report.Page(out / OVERLAYS_NAME)
+    with storage.atomic_write(out / RESULTS_NAME) as part, part.open("w", encoding="utf-8") as lines:
+        for item, pictures in _entries(listing, store, detector):
+            lines.write(json.dumps(item, ensure_ascii=False) + "\n")
+            statuses[item["status"]] += 1
+            if item["verdict"] is not None:
+                verdicts[item["verdict"]] += 1
+            if item["status"] in FAILURES:
+                complain(item)
+            page.add(item, pictures)
+    summary = Summary(out, dict(statuses), dict(verdicts), passed_over=listing.passed_over, repeated=listing.repeated)
+    missing = len(listing.files) + len(listing.problems) - summary.files
+    counts = report.Counts(statuses, verdicts, listing.passed_over, listing.repeated, missing if interrupted else 0)
+    storage.write_text(out / REPORT_NAME, page.html(counts, detector.card, command))
+    return summary
+
+
+def _entries(
+    listing: Listing, store: Store, detector: Detector
+) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    for problem in listing.problems:
+        yield entry(Report(problem.path, problem.status, None, detector.identity, notes=(problem.note,)), ()), {}
+    for file in listing.files:
+        row = store.get(file)
+        if row is not None:  # None only where a scan was interrupted
+            yield row.entry, row.pictures
+
+
+def complain(item: Mapping[str, Any]) -> None:
+    """One line on stderr for a file that gave no picture."""
+    line = f"{item['status']}: {item['path']}: {'; '.join(item['notes'])}"
+    sys.stderr.write("".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line) + "\n")
+
+
+def _load(detector: str | Path | Detector, alone: bool) -> Detector:
+    """The detector; beside reader processes it leaves them their cores."""
+    if not isinstance(detector, str | Path):
+        return detector
+    from facewitness.detectors import zoo
+
+    return zoo.load(detector, None if alone else max(1, cores() // 3))
+
+
+def _workers(asked: int | None, files: int) -> int:
+    if asked is not None:
+        return min(asked, files)
+    return 0 if files <= FEW else min(files, max(2, cores() - cores() // 3))
+
+
+def _text(path: Path) -> str:
+    """A path as text that any reader of JSON takes; bytes that are no UTF-8 are spelt \\xNN."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        mend = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "see to its rights"
+        raise ScanError(
+            f"cannot write to {folder}: {error.strerror or error}; {mend} and run the same command again: "
+            "what is done is kept"
+        ) from error

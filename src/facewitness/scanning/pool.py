@@ -1,0 +1,189 @@
+"""Several reader processes at once: what they read comes back as it is ready, and none of them can take a scan down.
+
+A reader that dies or hangs on a file is replaced and the file tried once more; a second time gives the file a status.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+from facewitness.scanning.image import Prepared, failed
+from facewitness.scanning.worker import receive, send
+from facewitness.types import CropProfile, FacewitnessError, ScanError, Status
+
+TIME_LIMIT_S = 300.0
+"""Seconds after which a reader is taken to hang on a file."""
+
+_ATTEMPTS = 2
+_START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from facewitness.scanning.worker import main; main()"
+
+
+class Readers:
+    """A context in which ``results`` may be called once.
+
+    Args:
+        count: how many processes.
+        profile: how faces become crops.
+        preview_px: side of the preview that comes back with each photograph.
+        time_limit_s: see ``TIME_LIMIT_S``.
+    """
+
+    def __init__(self, count: int, profile: CropProfile, preview_px: int, time_limit_s: float = TIME_LIMIT_S) -> None:
+        self._count = count
+        self._settings = (profile, preview_px)
+        self._time_limit_s = time_limit_s
+        self._answers: queue.Queue[Prepared | BaseException | None] = queue.Queue(maxsize=4 * count)
+        self._closing = threading.Event()
+        self._turn = threading.Lock()
+        self._processes: set[subprocess.Popen[bytes]] = set()
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> Readers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.set()
+        for process in list(self._processes):
+            process.kill()
+        while any(thread.is_alive() for thread in self._threads):
+            try:  # a thread may be waiting for room in the queue
+                self._answers.get(timeout=0.05)
+            except queue.Empty:
+                continue
+
+    def results(self, paths: Sequence[Path]) -> Iterator[list[Prepared]]:
+        """Each path's photograph, read and searched, in the order they get ready: all that are ready at a time.
+
+        Raises:
+            ScanError: reader processes cannot be started.
+            FacewitnessError: what a reader says it lacks.
+        """
+        waiting = iter(paths)
+        for _ in range(self._count):
+            thread = threading.Thread(target=self._serve, args=(waiting,), daemon=True)
+            thread.start()
+            self._threads.append(thread)
+        running = self._count
+        while running:
+            group: list[Prepared] = []
+            answer = self._answers.get()
+            while True:
+                if isinstance(answer, BaseException):
+                    raise answer
+                if answer is None:
+                    running -= 1
+                else:
+                    group.append(answer)
+                if sum(1 if p.crops is None else len(p.crops) for p in group) >= 16:
+                    break
+                try:
+                    answer = self._answers.get_nowait()
+                except queue.Empty:
+                    break
+            if group:
+                yield group
+
+    def _serve(self, waiting: Iterator[Path]) -> None:
+        """One thread, one reader process at a time."""
+        process: subprocess.Popen[bytes] | None = None
+        try:
+            while not self._closing.is_set():
+                with self._turn:
+                    path = next(waiting, None)
+                if path is None:
+                    break
+                answer: Prepared | None = None
+                for _ in range(_ATTEMPTS):
+                    process = process or self._start()
+                    answer = self._ask(process, path)
+                    if answer is not None or self._closing.is_set():
+                        break
+                    self._stop(process)
+                    process = None
+                if not self._closing.is_set():
+                    self._answers.put(answer or failed(path, Status.UNREADABLE, _dead(self._time_limit_s)))
+        except BaseException as error:  # handed to the thread that reads the results
+            self._answers.put(error)
+        finally:
+            if process is not None:
+                self._stop(process)
+            self._answers.put(None)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-c", _START, json.dumps(sys.path)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,  # decoders print there; what matters comes back as a status
+                start_new_session=True,
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+            )
+        except OSError as error:
+            raise ScanError(f"cannot start a reader process: {error}; scan with fewer workers") from error
+        self._processes.add(process)
+        if self._closing.is_set():
+            process.kill()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        ready: object
+        try:
+            send(process.stdin, self._settings)
+            ready = receive(process.stdout)
+        except (EOFError, OSError) as error:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=5)
+            self._stop(process)
+            raise ScanError(
+                f"a reader process ended with {process.returncode} before its first file: see that there is memory "
+                "enough (about 300 MB for each), or scan with workers=0"
+            ) from error
+        if isinstance(ready, FacewitnessError):
+            self._stop(process)
+            raise ready
+        return process
+
+    def _ask(self, process: subprocess.Popen[bytes], path: Path) -> Prepared | None:
+        """The reader's answer; None if it died, or was killed for taking too long."""
+        assert process.stdin is not None
+        assert process.stdout is not None
+        alarm = threading.Timer(self._time_limit_s, process.kill)
+        alarm.daemon = True
+        alarm.start()
+        try:
+            send(process.stdin, path)
+            answer = receive(process.stdout)
+        except (EOFError, OSError):
+            return None
+        finally:
+            alarm.cancel()
+        if isinstance(answer, FacewitnessError):
+            raise answer
+        return answer if isinstance(answer, Prepared) else None
+
+    def _stop(self, process: subprocess.Popen[bytes]) -> None:
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                with suppress(OSError):  # closing flushes, and there may be nobody left to read
+                    stream.close()
+        self._processes.discard(process)
+
+
+def _dead(time_limit_s: float) -> str:
+    return (
+        f"its reader died, or was stopped after {time_limit_s:.0f} s, {_ATTEMPTS} times: the file is damaged "
+        "or needs more memory than there is"
+    )

@@ -1,0 +1,61 @@
+"""Temperature, thresholds and scale of maps of a trained net, learnt on the validation split and on nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader
+
+from facewitness.detectors.graph import Graph
+from facewitness.metrics.calibration import fit_temperature
+from facewitness.metrics.detection import threshold_at_fpr
+from facewitness.training.data.pairs import FixedDraws, Pairs
+from facewitness.types import Calibration
+
+SIZEABLE = 100
+"""A source with fewer real photographs than this cannot speak for its own 1 %: it only counts among all."""
+
+LEAST_TOP = 0.05
+"""However faint a net's maps are: below this they may be noise, which must not be drawn as strongly marked."""
+
+
+def calibrate(graph: Graph, validation: Pairs) -> tuple[Calibration, dict[str, NDArray[Any]]]:
+    """Calibration of a graph in evaluation mode, and the scores it was learnt from.
+
+    A threshold keeps its rate of false positives on all reals together *and* on every sizeable source alone. The scale
+    of maps ends where nine in ten fakes have their highest fakeness below it.
+    """
+    margins, labels, peaks = _answers(graph, validation)
+    sources = np.repeat([validation.sources[validation.real[d.index]] for d in _draws(validation).draws], 2)
+    temperature = fit_temperature(margins, labels)
+    scores = (1 / (1 + np.exp(-margins / temperature))).astype(np.float32)  # as the runtimes give them
+    real = labels == 0
+    counts = {str(name): int((real & (sources == name)).sum()) for name in np.unique(sources)}
+    groups = [real] + [real & (sources == name) for name, count in counts.items() if count >= SIZEABLE]
+    fake_above, real_below = (max(threshold_at_fpr(scores[g], rate) for g in groups) for rate in (0.01, 0.05))
+    top = max(float(np.quantile(peaks[~real], 0.9)), LEAST_TOP) if graph.has_map else 1.0
+    calibration = Calibration(float(temperature), float(fake_above), float(real_below), counts, round(top, 2))
+    return calibration, {"margin": margins, "label": labels, "source": sources}
+
+
+def _draws(validation: Pairs) -> FixedDraws:
+    wanted = validation.recipe.data.calibration_pairs
+    return FixedDraws(wanted or len(validation), len(validation), validation.recipe.seed)
+
+
+@torch.inference_mode()
+def _answers(graph: Graph, validation: Pairs) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float32]]:
+    """Of every crop: the margin of its logits, its label, and the highest fakeness of its map, 0 without one."""
+    margins, labels, peaks = [], [], []
+    for batch in DataLoader(validation, batch_size=32, sampler=_draws(validation)):
+        output = graph.raw(batch["crops"].flatten(0, 1))
+        margins.append((output.logits[:, 1] - output.logits[:, 0]).numpy())
+        labels.append(batch["labels"].flatten().numpy())
+        if graph.has_map and output.map is not None:
+            peaks.append(torch.sigmoid(output.map).amax((1, 2, 3)).numpy())
+        else:
+            peaks.append(np.zeros(len(margins[-1]), np.float32))
+    return np.concatenate(margins).astype(np.float64), np.concatenate(labels), np.concatenate(peaks)

@@ -1,0 +1,1 @@
+"""Training of the networks behind some manipulations: ``facewitness forge fit``."""

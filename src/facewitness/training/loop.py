@@ -1,0 +1,271 @@
+"""What every training of the package shares: data, loaders, trainer, checkpoints, the run folder and its record."""
+
+from __future__ import annotations
+
+import json
+import platform
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import cv2
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch import callbacks
+from lightning.pytorch.loggers import CSVLogger
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from facewitness import storage
+from facewitness.compute.pool import cores
+from facewitness.config import Recipe
+from facewitness.data import manifest, sources
+from facewitness.detectors import cards, zoo
+from facewitness.detectors.complexity import with_complexity
+from facewitness.detectors.graph import Graph
+from facewitness.training.calibrate import calibrate
+from facewitness.training.data.cache import cached_faces
+from facewitness.training.data.pairs import Draws, FixedDraws, Pairs
+from facewitness.training.recipe import CHECKPOINTS, TrainerSection, TrainRecipe
+from facewitness.types import Card, CropProfile, FacewitnessError, RecipeError, Sample
+
+
+def best_of(out: Path) -> callbacks.ModelCheckpoint:
+    """Keeps the epoch with the least validation loss."""
+    return callbacks.ModelCheckpoint(
+        out / CHECKPOINTS, "best", monitor="val_loss", save_top_k=1, enable_version_counter=False
+    )
+
+
+def take_best(graph: Graph, best: callbacks.ModelCheckpoint) -> None:
+    """Give a graph the weights of the best epoch."""
+    state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)["state_dict"]
+    prefix = "graph.net."
+    graph.net.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+
+
+def fit(
+    trainer: lightning.Trainer, module: lightning.LightningModule, loaders: Sequence[Any], checkpoint: Path | None
+) -> None:
+    """``trainer.fit`` that answers Ctrl-C as the rest of the house does: with KeyboardInterrupt."""
+    try:
+        validation = loaders[1] if len(loaders) > 1 else None
+        trainer.fit(module, loaders[0], validation, ckpt_path=checkpoint, weights_only=False)
+    except SystemExit:  # Lightning's answer to Ctrl-C, after which it also stops listening for the next one
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        raise KeyboardInterrupt from None
+
+
+def open_folder(out: Path, settings: Recipe, last: Path, *, resume: bool) -> None:
+    """Make the run folder, or see that the one there may be resumed.
+
+    Raises:
+        RecipeError: it holds another run, or nothing to resume.
+    """
+    recipe = out / "recipe.json"
+    if resume and not last.exists():
+        raise RecipeError(f"{out}: no checkpoint to resume from; leave out --resume")
+    if not resume and recipe.exists():
+        raise RecipeError(f"{out} already holds a run: give another --out, or --resume to go on with it")
+    if resume and _learning(json.loads(recipe.read_text(encoding="utf-8"))) != _learning(
+        settings.model_dump(mode="json")
+    ):
+        raise RecipeError(f"{out} was started from another recipe: resume it with that one, or give another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    metrics = out / "metrics.csv"
+    if metrics.exists():  # Lightning's logger starts its file anew; what came before is kept beside it
+        metrics.rename(out / f"metrics.before-{len(list(out.glob('metrics.before-*'))) + 1}.csv")
+
+
+def _learning(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A recipe without what only says which machine does the work: that may change from one resume to the next."""
+    return {name: section for name, section in recipe.items() if name != "trainer"}
+
+
+def card_of(settings: TrainRecipe) -> Card:
+    """The card that the run of a recipe will have.
+
+    Raises:
+        RecipeError: the recipe names no entry of the zoo.
+    """
+    if settings.net.entry not in zoo.ARCHITECTURES:
+        raise RecipeError(
+            f"net.entry: no architecture {settings.net.entry!r}; there are {', '.join(zoo.ARCHITECTURES)}"
+        )
+    crop = CropProfile(size_px=settings.crop.size_px, margin=settings.crop.margin)
+    card = zoo.resized(zoo.ARCHITECTURES[settings.net.entry], crop)
+    licence = settings.licence or card.licence
+    return replace(
+        card,
+        name=f"{card.name}.{settings.name}",
+        args={**card.args, **settings.net.args},
+        licence=licence,
+        trained_on=settings.trained_on,
+    )
+
+
+def data(settings: TrainRecipe, crop: CropProfile, *, progress: bool) -> tuple[Pairs, Pairs, list[Sample]]:
+    """Pairs to train and to validate on, and the samples they were made from.
+
+    Raises:
+        FacewitnessError: the data cannot be used.
+    """
+    samples = wanted(settings)
+    parts = {split: [s for s in samples if s.split == split] for split in ("train", "val")}
+    sets = [
+        pairs_of(own, f"split {split!r}", settings, crop, train=split == "train", progress=progress)
+        for split, own in parts.items()
+    ]
+    return sets[0], sets[1], samples
+
+
+def wanted(settings: TrainRecipe) -> list[Sample]:
+    """The photographs of a recipe: all reals, and the fakes of the methods it names.
+
+    Raises:
+        FacewitnessError: there is no fake of one of them.
+    """
+    samples = sources.read(Path(settings.data.path))
+    methods = settings.data.methods
+    unknown = sorted(set(methods) - manifest.kinds(samples))
+    if unknown:
+        raise FacewitnessError(f"data.methods: {settings.data.path} has no fake of the method {unknown[0]!r}")
+    return manifest.of_methods(samples, methods) if methods else samples
+
+
+def pairs_of(
+    own: Sequence[Sample], what: str, settings: TrainRecipe, crop: CropProfile, *, train: bool, progress: bool
+) -> Pairs:
+    """Pairs of some photographs; ``what`` these are is said where there is no real one among them.
+
+    Raises:
+        FacewitnessError: the data cannot be used.
+    """
+    if not any(s.label == 0 for s in own):
+        raise FacewitnessError(f"{settings.data.path}: no real photograph in {what}")
+    gray = settings.loss.kind == "fakeness"
+    faces = cached_faces(own, settings.data.loose_side_px, gray=gray, progress=progress)
+    return Pairs(faces, own, settings, crop, train=train)
+
+
+def loaders_of(
+    settings: TrainRecipe, train_set: Pairs, validation_set: Pairs
+) -> tuple[DataLoader[Any], DataLoader[Any]]:
+    """What hands out batches of pairs: drawn anew each epoch to train on, the same each epoch to validate on."""
+    sources_ = [train_set.sources[i] for i in train_set.real]
+    draws = Draws(sources_, settings.data.source_power, settings.data.pairs_per_epoch, settings.seed)
+    options = {"batch_size": settings.optim.batch_pairs, **forked(settings.data.workers)}
+    training = DataLoader(train_set, sampler=draws, drop_last=True, **options)
+    fixed = FixedDraws(settings.data.validation_pairs, len(validation_set), settings.seed)
+    return training, DataLoader(validation_set, sampler=fixed, **options)
+
+
+def forked(workers: int) -> dict[str, Any]:
+    """Options of a data loader with so many workers, each kept to one core.
+
+    OpenCV ends its own threads here, before the fork: a worker that inherits them waits for ever for them to answer.
+    """
+    if not workers:
+        return {"num_workers": 0}
+    cv2.setNumThreads(1)
+    start = {"worker_init_fn": _one_thread, "persistent_workers": True}
+    return {"num_workers": workers, "prefetch_factor": 4, **start}
+
+
+def _one_thread(_: int) -> None:
+    torch.set_num_threads(1)
+
+
+def trainer_of(
+    settings: TrainRecipe, out: Path, extra: Sequence[callbacks.Callback], *, progress: bool, **options: Any
+) -> lightning.Trainer:
+    """A trainer that keeps the last epoch, stops when the validation loss no longer falls, and shows its progress."""
+    chosen = settings.trainer
+    precision = chosen.precision
+    if precision == "auto":
+        precision = "bf16-mixed" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "32-true"
+    return lightning.Trainer(
+        **common(chosen, out, progress=progress),
+        precision=precision,
+        num_sanity_val_steps=0,
+        log_every_n_steps=10,
+        callbacks=[
+            *extra,
+            # apart from the best, whose own `save_last` writes only when the best was beaten
+            callbacks.ModelCheckpoint(out / CHECKPOINTS, "last", enable_version_counter=False),
+            callbacks.EarlyStopping("val_loss", patience=settings.optim.patience),
+            *([callbacks.RichProgressBar()] if progress else []),
+        ],
+        **options,
+    )
+
+
+def common(chosen: TrainerSection, out: Path, *, progress: bool) -> dict[str, Any]:
+    """What every Lightning trainer of the house is told: the machine, the run folder, what is shown."""
+    return {
+        **{"accelerator": chosen.accelerator, "devices": chosen.devices, "strategy": chosen.strategy},
+        "logger": CSVLogger(out, name="", version=""),
+        "enable_progress_bar": progress,
+        "enable_model_summary": False,
+        "default_root_dir": out,
+        "use_distributed_sampler": False,  # ours know how many processes there are
+    }
+
+
+def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """An exponential moving average whose memory grows as training goes on: the first weights are soon forgotten."""
+
+    def average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+        keep = min(decay, (1 + int(count)) / (10 + int(count)))
+        return averaged * keep + current * (1 - keep)
+
+    return average
+
+
+def record(out: Path, settings: Recipe, samples: Sequence[Sample]) -> None:
+    """What somebody needs to repeat the run: recipe, manifest, environment."""
+    (out / "recipe.json").write_text(json.dumps(settings.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
+    manifest.write(list(samples), out / "manifest.parquet")
+    packages = (
+        "facewitness",
+        "torch",
+        "torchvision",
+        "timm",
+        "lightning",
+        "numpy",
+        "opencv-python-headless",
+        "dlib-bin",
+    )
+    environment = {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "machine": platform.platform(),
+        "cores": cores(),
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "packages": {name: _version(name) for name in packages},
+        "manifest_sha256": manifest.digest(out / "manifest.parquet"),
+    }
+    (out / "environment.json").write_text(json.dumps(environment, indent=2) + "\n", encoding="utf-8")
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except ModuleNotFoundError:
+        return "not installed"
+
+
+def finish(out: Path, card: Card, graph: Graph, validation_set: Pairs) -> None:
+    """Calibrate the weights on the validation split and write them with their card."""
+    graph.net.cpu().eval()
+    calibration, scores = calibrate(graph, validation_set)
+    save_file({name: value.contiguous() for name, value in graph.net.state_dict().items()}, out / zoo.WEIGHTS_FILE)
+    weights = storage.sha256(out / zoo.WEIGHTS_FILE)
+    cards.write(replace(with_complexity(card, graph.net), calibration=calibration, weights=weights), out)
+    np.savez_compressed(out / "validation_scores.npz", **scores)  # type: ignore[arg-type] # its stubs take the keywords for its flag

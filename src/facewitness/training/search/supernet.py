@@ -1,0 +1,122 @@
+"""The supernet: ADD's network with all slots open, and the architecture parameters that weigh what stands in them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from facewitness.detectors.nets.add import Heads, Stack
+from facewitness.detectors.nets.cells import OPERATIONS, Block, Genotype, Pair
+from facewitness.detectors.nets.residual_input import InputFilter
+from facewitness.detectors.output import NetOutput
+from facewitness.training.search.recipe import SearchSection
+from facewitness.types import FacewitnessError
+
+_START = 1e-3  # of the normal distribution alpha is drawn from
+
+
+class Supernet(nn.Module):
+    """(N, 3, S, S) -> NetOutput, as ``Add``. ``alphas`` are (edges, operations), of normal and reduction cells."""
+
+    def __init__(self, section: SearchSection) -> None:
+        super().__init__()
+        self.section = section
+        names = tuple(section.operations)
+        self.front = InputFilter(section.input)
+        options: dict[str, Any] = {"names": names, "blocks": section.blocks, "inputs": self.front.channels}
+        self.stack = Stack(section.channels, section.normal, None, **options)
+        self.norm = nn.BatchNorm2d(self.stack.width, affine=False)
+        self.heads = Heads(self.stack.width, section.region)
+        edges = sum(number + 2 for number in range(section.blocks))
+        self.alphas = nn.ParameterList(nn.Parameter(_START * torch.randn(edges, len(names))) for _ in range(2))
+        self.temperature = section.first_temperature
+
+    def forward(self, x: Tensor) -> NetOutput:
+        """One pass. In evaluation, and with the sampler "softmax", all operations take part."""
+        normal, reduction = (self.weights(alpha) for alpha in self.alphas)
+        logits, features, region = self.heads(torch.relu(self.norm(self.stack(self.front(x), (normal, reduction)))))
+        if region is not None:
+            region = F.interpolate(region, x.shape[-2:], mode="bilinear", align_corners=False)
+        return NetOutput(logits, features, region)
+
+    def weights(self, alpha: Tensor) -> Tensor:
+        """How much each operation of each edge counts: softmax (eq. 2), or one operation an edge by Gumbel (GDAS).
+
+        A drawn weight is 1 or 0, and its gradient that of the softmax with noise at the temperature.
+        """
+        if self.section.sampler == "softmax":
+            return torch.softmax(alpha, 1)
+        if not self.training:
+            return F.one_hot(alpha.argmax(1), alpha.shape[1]).to(alpha.dtype)
+        return drawn(alpha, self.temperature)
+
+    def operations(self) -> list[nn.Parameter]:
+        """What a training of weights changes: everything but alpha."""
+        own = {id(alpha) for alpha in self.alphas}
+        return [parameter for parameter in self.parameters() if id(parameter) not in own]
+
+    def genotype(self) -> Genotype:
+        """The cells that alpha stands for now."""
+        normal, reduction = (derive(alpha.detach(), self.section.operations) for alpha in self.alphas)
+        return Genotype(normal, reduction)
+
+    def latency(self, costs: Tensor) -> Tensor:
+        """The expected cost of an edge, between 0 and 1 for ``costs`` (operations,) that are at most 1."""
+        return torch.stack([(torch.softmax(alpha, 1) @ costs).mean() for alpha in self.alphas]).mean()
+
+
+def drawn(alpha: Tensor, temperature: float) -> Tensor:
+    """One operation for each edge, (edges, operations), 0 for all others, with a straight-through gradient.
+
+    Drawn again where noise or softmax leave the finite numbers, as they do about once in a million draws.
+    """
+    if not bool(torch.isfinite(alpha).all()):
+        raise FacewitnessError("the search has left the finite numbers: lower search.rate or optim.rate")
+    while True:
+        noise = -torch.empty_like(alpha).exponential_().log()
+        soft = torch.softmax((torch.log_softmax(alpha, 1) + noise) / temperature, 1)
+        if bool(torch.isfinite(noise).all() and torch.isfinite(soft).all()):
+            break
+    hard = F.one_hot(soft.argmax(1), alpha.shape[1]).to(soft.dtype)
+    return hard - soft.detach() + soft
+
+
+def derive(alpha: Tensor, names: Sequence[str]) -> tuple[Block, ...]:
+    """For each block the two different (input, operation) pairs with the largest weights; "zero" is never one."""
+    weights = torch.softmax(alpha, 1)
+    blocks: list[Block] = []
+    row = 0
+    while row < len(weights):
+        inputs = len(blocks) + 2
+        found: list[tuple[float, Pair]] = [
+            (float(weights[row + source, number]), (source, name))
+            for source in range(inputs)
+            for number, name in enumerate(names)
+            if name != "zero"
+        ]
+        found.sort(key=lambda one: -one[0])
+        blocks.append((found[0][1], found[1][1]))
+        row += inputs
+    return tuple(blocks)
+
+
+def measured_costs(names: Sequence[str], channels: int, side: int = 32) -> Tensor:
+    """How long each operation takes here on (1, channels, side, side), as a share of the slowest, (operations,)."""
+    x = torch.rand(1, channels, side, side)
+    seconds = []
+    with torch.no_grad():
+        for name in names:
+            operation = OPERATIONS[name](channels, 1, False).eval()
+            operation(x)
+            took = []
+            for _ in range(5):
+                began = time.perf_counter()
+                operation(x)
+                took.append(time.perf_counter() - began)
+            seconds.append(min(took))
+    return torch.tensor(seconds) / max(seconds)

@@ -1,0 +1,198 @@
+"""The vocabulary of the house: six types, their parts, and the exception tree.
+
+NumPy only. Everything here is a value; nothing here reads a file or runs a network. The sixth type, ``NetOutput``,
+holds torch tensors and therefore stands in ``facewitness.detectors.output``, where a light install never imports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]  # (H, W, 3) RGB
+Plane = NDArray[np.float32]  # (H, W), values in 0..1
+Points = NDArray[np.float32]  # (K, 2) x, y in pixels
+Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels; right and bottom exclusive
+Split = Literal["train", "val", "test"]
+
+REAL_METHOD = "real"
+"""The ``method`` of a sample nobody manipulated."""
+
+
+class Status(StrEnum):
+    """What became of a file or of a face. Only ``OK`` ever carries a score."""
+
+    OK = "ok"
+    NO_FACE = "no_face"
+    FACE_TOO_SMALL = "face_too_small"
+    UNREADABLE = "unreadable"
+    UNSUPPORTED = "unsupported"
+    TOO_LARGE = "too_large"
+    NO_PERMISSION = "no_permission"
+
+
+class Verdict(StrEnum):
+    """What a calibrated score means at the detector's two thresholds."""
+
+    REAL = "real"
+    INCONCLUSIVE = "inconclusive"
+    FAKE = "fake"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One row of a manifest: one photograph or frame and what is known about it.
+
+    Before ``facewitness data prepare`` has cut it into frames, ``path`` (and ``mask``) may also be a video.
+    """
+
+    path: Path
+    label: int  # 0 real, 1 fake
+    method: str = REAL_METHOD
+    video: str | None = None
+    identities: tuple[str, ...] = ()
+    dataset: str = ""  # where the photograph came from; false positives are reported per data set
+    split: Split = "train"
+    mask: Path | None = None  # gray-scale fakeness map, Gray(|X - X'|) / 255; None = unknown
+    region: Path | None = None  # binary forged region; None = unknown
+    landmarks: Points | None = None  # (68, 2) px
+    attributes: tuple[str, ...] = ()  # what else is known of the person or the picture, as "smiling"
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The names by which a fake may be asked for: its method, and ``method/attribute`` for each attribute."""
+        return (self.method, *(f"{self.method}/{attribute}" for attribute in self.attributes))
+
+
+@dataclass(frozen=True, slots=True)
+class CropProfile:
+    """How a face becomes the square a net sees. Part of a Card: preprocessing belongs to the weights."""
+
+    finder: str = "dlib-hog"
+    alignment: str = "similarity-5of68"
+    margin: float = 0.25  # share of the face's side added on each side
+    size_px: int = 160
+    min_face_px: int = 40  # a face whose side is shorter is FACE_TOO_SMALL
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Learnt on the validation split: a temperature, thresholds on the calibrated score, the scale of maps."""
+
+    temperature: float
+    fake_above: float  # at 1 % false positives
+    real_below: float  # at 5 % false positives; between the two a verdict is inconclusive
+    counts: Mapping[str, int] = field(default_factory=dict)  # photographs it was learnt from, by label or source
+    map_scale: float = 1.0  # fakeness at which the colours of a drawn map end: that of a strongly marked forgery
+
+    def verdict(self, score: float) -> Verdict:
+        """The verdict for a calibrated score P(fake)."""
+        if score >= self.fake_above:
+            return Verdict.FAKE
+        return Verdict.REAL if score < self.real_below else Verdict.INCONCLUSIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a detector is, as data. ``name`` is ``<architecture>.<recipe>``; ``build`` is ``module:Class``."""
+
+    name: str
+    build: str
+    args: Mapping[str, Any] = field(default_factory=dict)
+    crop: CropProfile = field(default_factory=CropProfile)
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    has_map: bool = False
+    cam_layer: str = ""  # dotted name of the layer Grad-CAM looks at
+    calibration: Calibration | None = None
+    weights: str | None = None  # SHA-256 of the weights file; None = untrained
+    paper: str = ""
+    licence: str = ""
+    trained_on: str = ""
+    about: str = ""  # what it looks at, in a sentence
+    parameters: int | None = None  # learnt, at this crop size
+    macs: int | None = None  # multiply-accumulates of one crop
+
+    @property
+    def map_scale(self) -> float:
+        """The fakeness at which the colours of a drawn map end."""
+        return self.calibration.map_scale if self.calibration else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """What a detector says of N crops."""
+
+    score: NDArray[np.float32]  # (N,) calibrated P(fake)
+    features: NDArray[np.float32]  # (N, D)
+    map: NDArray[np.float32] | None  # (N, h, w), 0..1; None if the detector has no map
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One face at one moment. ``score`` and ``verdict`` are None unless ``status`` is OK."""
+
+    box: Box
+    status: Status
+    score: float | None = None
+    verdict: Verdict | None = None
+    map: Plane | None = None  # on the source grid, covering ``window`` only
+    window: tuple[int, int, int, int] | None = None  # left, top, right, bottom px of ``map`` in the source
+    time_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One file. ``score`` is the highest score of its faces; None when no face was scored."""
+
+    source: Path
+    status: Status
+    sha256: str | None
+    detector: Mapping[str, Any]  # name, weights hash, crop profile, thresholds
+    findings: tuple[Finding, ...] = ()
+    score: float | None = None
+    verdict: Verdict | None = None
+    notes: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+class FacewitnessError(Exception):
+    """Root of everything this package raises on purpose. The message says what, where, and what to do."""
+
+
+class RecipeError(FacewitnessError):
+    """A recipe that cannot be read or does not fit its model."""
+
+
+class ManifestError(FacewitnessError):
+    """A manifest or a data folder that cannot be used."""
+
+
+class CardError(FacewitnessError):
+    """A detector that cannot be loaded: unknown name, incomplete card, weights of another model."""
+
+
+class ForgeError(FacewitnessError):
+    """A manipulation that cannot or may not be made."""
+
+
+class ScanError(FacewitnessError):
+    """A scan that cannot go on: its output folder cannot be used. What is done stays done."""
+
+
+class MissingExtraError(FacewitnessError):
+    """A part of the package that needs an extra which is not installed."""
+
+
+class MediaError(FacewitnessError):
+    """A file that gives no picture. ``status`` says why, in the vocabulary of reports."""
+
+    def __init__(self, status: Status, message: str) -> None:
+        super().__init__(message)
+        self.status = status

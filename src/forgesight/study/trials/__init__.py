@@ -1,1 +1,0 @@
-"""``forgesight experiments``: ``recipe`` says what is asked, ``lab`` trains, ``judge`` measures, ``page`` shows."""

@@ -1,1 +1,0 @@
-"""Training of the networks behind some manipulations: ``forgesight forge fit``."""

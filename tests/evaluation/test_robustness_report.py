@@ -1,0 +1,65 @@
+"""Curves of robustness: means, accuracies and gammas of a hand-made table; the page; the command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from facewitness.cli import app
+from facewitness.evaluation import robustness as rows
+from facewitness.evaluation.robustness_report import curves
+from tests.evaluation import scene
+
+
+def _row(person: int, label: int, operator: str, level: int, score: float, coss: float | None) -> dict[str, object]:
+    known = {"path": f"{person}-{label}", "label": label, "person": str(person), "status": "ok"}
+    seen = {"area": 0.02 * (level + 1) if not label else 0.5, "coss": coss}
+    return {**known, "operator": operator, "level": level, "score": score, **seen}
+
+
+def test_numbers_by_hand() -> None:
+    made = []
+    for person, (real, fake, harmed) in enumerate([(0.1, 0.9, 0.6), (0.2, 0.8, 0.4), (0.6, 0.7, 0.3), (0.3, 0.4, 0.2)]):
+        made += [_row(person, 0, "none", 0, real, None), _row(person, 1, "none", 0, fake, 0.8)]
+        made += [_row(person, 0, "jpeg", 1, real, None), _row(person, 1, "jpeg", 1, harmed, 0.2 * person)]
+    found = {
+        (row["operator"], row["metric"]): row for row in curves(pl.DataFrame(made, rows.SCHEMA)).iter_rows(named=True)
+    }
+    assert found["none", "real_accuracy"]["value"] == 3 / 4
+    assert found["none", "fake_accuracy"]["value"] == 3 / 4
+    assert found["none", "accuracy"]["value"] == 3 / 4
+    assert found["none", "auc"]["value"] == 15 / 16  # 0.4 lies below 0.6
+    assert found["jpeg", "fake_accuracy"]["value"] == 1 / 4
+    assert found["jpeg", "accuracy"]["gamma"] == pytest.approx((3 / 4 + 1 / 4) / 2 / (3 / 4))
+    assert found["none", "coss"]["gamma"] == 1
+    assert found["jpeg", "coss"]["value"] == pytest.approx(0.3)
+    assert found["jpeg", "coss"]["gamma"] == pytest.approx(0.3 / 0.8)
+    assert found["jpeg", "area"]["value"] == pytest.approx(0.04), "of reals alone"
+    assert found["jpeg", "coss"]["low"] < 0.3 < found["jpeg", "coss"]["high"]
+    assert found["none", "auc"]["n_real"] == 4
+
+
+def test_the_command_writes_table_page_and_curves(tmp_path: Path) -> None:
+    table = scene.write(tmp_path / "set", people=2)
+    page = tmp_path / "docs" / "robust.md"
+    said = f"robustness {table} --out {tmp_path / 'out'} --operator jpeg --limit 2 --page {page} -q"
+    result = CliRunner().invoke(app, said.split())
+    assert result.exit_code == 0, result.output
+    found = pl.read_csv(tmp_path / "out" / "curves.csv")
+    assert set(found["operator"]) == {"none", "jpeg", "disorganised"}
+    text = page.read_text()
+    assert "## JPEG compression (quality)" in text
+    assert "| 5 = 10 |" in text
+    assert "could not be judged: " in text
+    assert page.with_suffix(".png").stat().st_size > 5000
+
+
+def test_the_command_refuses_what_is_not_there(tmp_path: Path) -> None:
+    table = scene.write(tmp_path / "set", people=2)
+    for option, message in (("--operator", "jpeg, blur"), ("--target", "pair")):
+        result = CliRunner().invoke(app, ["robustness", str(table), "--out", str(tmp_path / "o"), option, "fog"])
+        assert result.exit_code == 2
+        assert message in result.output
