@@ -17,13 +17,13 @@ ROOT = Path(__file__).parents[1]
 
 ORPHANED = """
 import os, sys
-from facewitness.compute.pool import ordered, spread
+from facewitness.compute.pool import map_ordered, map_unordered
 
 def number(*_):
     return os.getpid()
 
 if __name__ == "__main__":
-    made = ordered(number, [0] * 9, 1, chunk=1) if sys.argv[1] == "ordered" else spread(number, [0] * 9, 1)
+    made = map_ordered(number, [0] * 9, 1, chunk=1) if sys.argv[1] == "ordered" else map_unordered(number, [0] * 9, 1)
     print(next(made), flush=True)
     os.kill(os.getpid(), 9)
 """

@@ -121,15 +121,15 @@ def test_a_run_that_fails_is_named_and_stops_no_other(recipe: Path) -> None:
 
 
 def test_a_run_that_was_stopped_goes_on(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from facewitness.training import loop
+    from facewitness.training import supervised
 
-    def stop(module: loop.Supervised) -> None:
+    def stop(module: supervised.Supervised) -> None:
         if module.current_epoch == 1:
             raise KeyboardInterrupt
 
     recipe.write_text(recipe.read_text().replace("optim.epochs=1", "optim.epochs=2"))
     with monkeypatch.context() as patch:
-        patch.setattr(loop.Supervised, "on_train_epoch_start", stop)
+        patch.setattr(supervised.Supervised, "on_train_epoch_start", stop)
         with pytest.raises(KeyboardInterrupt):
             _compare(recipe, only=["meso4"])
     _, said = _compare(recipe, only=["meso4"])

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from facewitness.detectors import cards, zoo
 from facewitness.detectors.export import export_run
-from facewitness.training import calibrate, loop, train
+from facewitness.training import calibrate, loop, supervised, train
 from facewitness.types import RecipeError
 from tests.fakes import LIGHTNING_CHATTER
 
@@ -48,7 +48,7 @@ def test_a_run_goes_on_where_it_stopped(recipe: Path, tmp_path: Path) -> None:
     whole = _train(recipe, tmp_path / "whole")
     folder = tmp_path / "stopped"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop.Supervised, "on_train_epoch_start", _stop_at_epoch_one)
+        patch.setattr(supervised.Supervised, "on_train_epoch_start", _stop_at_epoch_one)
         with pytest.raises(KeyboardInterrupt):
             _train(recipe, folder)
     assert not (folder / zoo.WEIGHTS_FILE).exists()
@@ -59,7 +59,7 @@ def test_a_run_goes_on_where_it_stopped(recipe: Path, tmp_path: Path) -> None:
         np.testing.assert_allclose(value.numpy(), second[name].numpy(), atol=1e-6, err_msg=name)
 
 
-def _stop_at_epoch_one(module: loop.Supervised) -> None:
+def _stop_at_epoch_one(module: supervised.Supervised) -> None:
     if module.current_epoch == 1:
         raise KeyboardInterrupt
 

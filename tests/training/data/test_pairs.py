@@ -23,8 +23,8 @@ from facewitness.training.data import cache, pairs
 from facewitness.training.data.augment import apply, mirror, pipeline
 from facewitness.training.data.cache import cached_faces
 from facewitness.training.data.pairs import Draw, Draws, FixedDraws, Pairs
+from facewitness.training.loop import loaders_of
 from facewitness.training.recipe import AugmentSection, TrainRecipe
-from facewitness.training.train import loaders_of
 from facewitness.types import CropProfile, FacewitnessError
 
 PROFILE = CropProfile(size_px=64, margin=0.3)
