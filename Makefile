@@ -10,7 +10,7 @@ WORKERS ?= 2
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format-check format lint types layers bench bench-maps bench-search bench-study bench-zoo light train ship results testbed zoo clean
+.PHONY: help demo test test-fast check format-check format lint types layers bench bench-maps bench-search bench-study bench-zoo light train ship results testbed zoo clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -20,6 +20,9 @@ demo: $(VENV)/.base-installed ## forge a photograph, scan it and its original, w
 
 test: $(VENV)/.dev-installed ## all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+test-fast: $(VENV)/.dev-installed ## the tests that are not marked slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)
 
 check: format-check lint types layers test ## format, lint, types, layers, tests
 

@@ -65,7 +65,7 @@ def load(detector: str | PathLike[str] = "default", threads: int | None = None) 
 
     Raises:
         CardError: the name is unknown, or the folder's card and weights do not belong together.
-        MissingExtraError: a run folder needs ``pip install "facewitness[train]"``.
+        MissingExtraError: a run folder needs the extra ``train``.
     """
     from facewitness.detectors import zoo
 

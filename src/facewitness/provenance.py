@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 PACKAGES = (
     "facewitness",
@@ -20,6 +23,23 @@ PACKAGES = (
     "polars",
     "torch",
 )
+
+
+def install_command(extra: str) -> str:
+    """Return the command that installs an extra such as ``train``.
+
+    It names the checkout or wheel file that the running package was installed from, where pip recorded one
+    (``direct_url.json``, PEP 610) and it is still there, and DIR otherwise. The package is on no index.
+    """
+    try:
+        record = metadata.distribution("facewitness").read_text("direct_url.json")
+    except metadata.PackageNotFoundError:
+        record = None
+    url = urlsplit(json.loads(record)["url"] if record else "")
+    origin = Path(url2pathname(url.path))
+    if url.scheme == "file" and origin.exists():
+        return f'pip install "{origin}[{extra}]"'
+    return f'pip install "DIR[{extra}]", DIR being the folder or the wheel file of Facewitness'
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:

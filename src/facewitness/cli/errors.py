@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from facewitness.provenance import install_command
 from facewitness.types import FacewitnessError, RecipeError
 
 STYLE: dict[str, Any] = {
@@ -107,7 +108,7 @@ class CommandGroup(TyperGroup):
             package = (error.name or "").partition(".")[0]
             if package not in _EXTRA_OF:
                 raise
-            say_error(f'this needs {package}, which is not installed: pip install "facewitness[{_EXTRA_OF[package]}]"')
+            say_error(f"this needs {package}, which is not installed: {install_command(_EXTRA_OF[package])}")
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 say_error("the disk is full; what is finished is kept: make room and type the same command again")

@@ -12,6 +12,7 @@ import numpy as np
 from facewitness import storage
 from facewitness.detectors import zoo
 from facewitness.detectors.zoo import Detector
+from facewitness.provenance import install_command
 from facewitness.types import MissingExtraError
 
 CROPS = 8  # shown at once
@@ -44,7 +45,7 @@ def opened(name: str, scratch: Path, threads: int | None = None) -> Detector:
         from facewitness.detectors.export import export
         from facewitness.detectors.graph import fresh
     except ModuleNotFoundError as error:
-        raise MissingExtraError(f'to measure {name}, an architecture, pip install "facewitness[train]"') from error
+        raise MissingExtraError(f"{name} is measured with torch: {install_command('train')}") from error
     card = zoo.card(name)
     return zoo.load(export(card, fresh(card), scratch / name), threads)
 

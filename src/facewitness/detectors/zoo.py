@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from facewitness import storage
 from facewitness.detectors import cards
 from facewitness.detectors.architectures import ARCHITECTURES as ARCHITECTURES
+from facewitness.provenance import install_command
 from facewitness.types import Card, CardError, CropProfile, Detection, MissingExtraError
 
 ONNX_FILE = "model.onnx"
@@ -86,7 +87,7 @@ def load(name: str | Path, threads: int | None = None) -> Detector:
             from facewitness.detectors.torch_backend import load_run
         except ModuleNotFoundError as error:
             raise MissingExtraError(
-                f'{folder} is a run: to use it, pip install "facewitness[train]", or export it'
+                f"{folder} is a run: export it, or install what runs it: {install_command('train')}"
             ) from error
         return load_run(folder)
     raise CardError(f"{folder}: neither {ONNX_FILE} nor {WEIGHTS_FILE} in it; export a run, or finish its training")

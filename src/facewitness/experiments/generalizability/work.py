@@ -28,6 +28,7 @@ from facewitness.experiments import runs as kept
 from facewitness.experiments.generalizability import plan
 from facewitness.experiments.generalizability.plan import Run, StudyRecipe
 from facewitness.metrics.localization import ssim
+from facewitness.provenance import install_command
 from facewitness.training.recipe import TrainRecipe
 from facewitness.types import CardError, FacewitnessError, MissingExtraError
 
@@ -394,7 +395,7 @@ def _on_ray(chains: Sequence[Chain], address: str) -> Iterator[Done]:
     try:
         import ray
     except ModuleNotFoundError as error:
-        raise MissingExtraError('to spread a study over machines, pip install "facewitness[cluster]"') from error
+        raise MissingExtraError(f"to spread a study over machines: {install_command('cluster')}") from error
     ray.init(address=None if address == "local" else address, ignore_reinit_error=True, log_to_driver=False)
     remote = ray.remote(_alone)
     waiting = [
