@@ -19,10 +19,10 @@ demo: $(VENV)/.base-installed ## forge a photograph, scan it and its original, w
 	$(BIN)/python examples/demo.py $(ARGS)
 
 test: $(VENV)/.dev-installed ## all tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 test-fast: $(VENV)/.dev-installed ## the tests that are not marked slow
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" $(ARGS)
 
 check: format-check lint types layers test ## format, lint, types, layers, tests
 
@@ -69,7 +69,7 @@ light: $(VENV)/.base-installed ## the base package alone, installed as a wheel i
 
 RECIPES := base-cpu default-cpu without-faceswap-cpu without-inpaint-diffusion-cpu without-selfblend-cpu
 train: $(VENV)/.dev-installed ## train the default detector and its leave-one-out partners over ../shared/faces (hours; resumes nothing)
-	for recipe in $(RECIPES); do $(BIN)/facewitness train src/facewitness/recipes/$$recipe.toml || exit 1; done
+	for recipe in $(RECIPES); do $(BIN)/facewitness train $$recipe || exit 1; done
 
 ship: $(VENV)/.dev-installed ## put the trained default detector into the package
 	$(BIN)/facewitness export runs/forge-cpu src/facewitness/detectors/shipped/default
@@ -88,12 +88,13 @@ results: $(VENV)/.dev-installed ## forge the test identities of FACES, judge the
 TESTBED := out/testbed
 testbed: $(VENV)/.dev-installed ## fit the networks behind manipulations that are not fitted yet, build the test bed over FACES, audit it (hours)
 	for method in $(NETWORKS); do test -f $(FORGE_CACHE)/$$method/model.onnx || $(BIN)/facewitness forge fit $$method --data $(FACES) || exit 1; done
-	$(BIN)/facewitness forge build src/facewitness/recipes/forge/testbed.toml --out $(TESTBED) --page docs/results/forge.md --set data.path=$(FACES)
+	$(BIN)/facewitness forge build forge/testbed --out $(TESTBED) --page docs/results/forge.md --set data.path=$(FACES)
 	$(BIN)/facewitness data audit $(TESTBED)/manifest.parquet --page docs/results/forge-audit.md
 	$(BIN)/facewitness evaluate $(TESTBED)/manifest.parquet --out $(TESTBED)/default --page docs/results/testbed.md $(foreach m,$(SEEN),--trained-on $(m))
 
 zoo: $(VENV)/.dev-installed ## train every detector on one family of the test bed, judge them all, write the page (hours; resumes)
-	$(BIN)/facewitness compare src/facewitness/recipes/compare/zoo.toml --page docs/results/zoo.md --cards docs/detectors $(ARGS)
+	$(BIN)/facewitness experiment run experiments/zoo $(ARGS)
+	$(BIN)/facewitness experiment report experiments/zoo --page docs/results/zoo.md --cards docs/detectors
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 
 from facewitness.config import load
-from facewitness.detectors import zoo
-from facewitness.experiments.compare import CompareRecipe
-from facewitness.experiments.lae import ExperimentsRecipe
-from facewitness.experiments.trials.lab import channels_of
-from facewitness.experiments.trials.recipe import TrialsRecipe
+from facewitness.detectors.architectures import ARCHITECTURES
+from facewitness.experiments import recipe as experiments
+from facewitness.experiments.plan import channels_of, recipe_model
 from facewitness.forge.build import BuildRecipe
 from facewitness.forge.manipulations import attribute
 from facewitness.forge.methods import METHODS
@@ -29,7 +27,7 @@ SHIPPED = load(FOLDER / "default-cpu.toml", TrainRecipe).forge.methods
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_a_recipe_is_valid(path: Path) -> None:
     recipe = load(path, TrainRecipe)
-    assert recipe.net.entry in zoo.ARCHITECTURES
+    assert recipe.net.entry in ARCHITECTURES
     assert set(recipe.forge.methods) <= set(METHODS)
     assert recipe.trained_on
     assert recipe.licence
@@ -59,34 +57,9 @@ def test_a_recipe_of_a_test_bed_is_valid(path: Path) -> None:
     assert sum(recipe.counts.model_dump().values()) > 0
 
 
-@pytest.mark.parametrize("path", sorted((FOLDER / "compare").glob("*.toml")), ids=lambda path: path.stem)
-def test_a_comparison_names_recipes_that_fit(path: Path) -> None:
-    recipe = load(path, CompareRecipe)
-    names = [load(path.parent / one.recipe, TrainRecipe, (*recipe.common, *one.set)).name for one in recipe.detector]
-    assert len(names) == len(set(names))
-    assert set(recipe.seen) <= set(METHODS)
-
-
-def test_the_zoos_comparison_has_every_entry_that_has_no_experiments_of_its_own() -> None:
-    path = FOLDER / "compare" / "zoo.toml"
-    recipe = load(path, CompareRecipe)
-    names = {load(path.parent / one.recipe, TrainRecipe, one.set).net.entry for one in recipe.detector}
-    assert names == {
-        name for name in zoo.ARCHITECTURES if name not in ("lae", "add") and not name.startswith("fakelocator-")
-    }
-
-
 @pytest.mark.parametrize("path", sorted((FOLDER / "lae").glob("*.toml")), ids=lambda path: path.stem)
 def test_lae_recipes_are_valid(path: Path) -> None:
-    if not path.stem.startswith("experiments"):
-        assert load(path, LaeRecipe).net.entry == "lae"
-        return
-    recipe = load(path, ExperimentsRecipe)
-    stage_one = path.parent / recipe.stage_one
-    for overrides in (*recipe.ablations.values(), *recipe.weights.values(), ()):
-        assert load(stage_one, LaeRecipe, (*recipe.common, *overrides)).net.entry == "lae"
-    for one in recipe.baselines:
-        load(path.parent / one.recipe, TrainRecipe, (*recipe.baselines_common, *one.set))
+    assert load(path, LaeRecipe).net.entry == "lae"
 
 
 @pytest.mark.parametrize("path", sorted((FOLDER / "add").glob("search*.toml")), ids=lambda path: path.stem)
@@ -97,24 +70,21 @@ def test_a_search_is_valid(path: Path) -> None:
     assert len(recipe.search.operations) == 11
 
 
-@pytest.mark.parametrize(
-    "path",
-    sorted(path for paper in ("fakelocator", "add") for path in (FOLDER / paper).glob("experiments*.toml")),
-    ids=lambda path: path.parent.name,
-)
-def test_experiments_name_trainings_that_fit(path: Path) -> None:
-    recipe = load(path, TrialsRecipe)
+@pytest.mark.parametrize("path", sorted((FOLDER / "experiments").glob("*.toml")), ids=lambda path: path.stem)
+def test_an_experiment_names_trainings_that_fit(path: Path) -> None:
+    recipe = experiments.load(path)
     changes = {"attribute-transposed", "attribute-nearest", "attribute-bilinear"}
     kinds = {*METHODS, *(f"{method}/{part}" for method in changes for part in attribute.PARTS)}
-    for search in recipe.search:
-        assert load(path.parent / search.recipe, SearchRecipe, search.set).loss.kind == "potential"
-    for trial in recipe.trial:
-        training = load(path.parent / trial.recipe, TrainRecipe, [*recipe.common, *trial.set])
-        assert training.net.entry in zoo.ARCHITECTURES
-        assert set(trial.methods) <= kinds
-        assert trial.parameters is None or channels_of(training.net.args, trial.parameters) > 2
-        assert not trial.cells or trial.cells in {search.name for search in recipe.search}
-    named = {trial.name for trial in recipe.trial}
-    for sheet in recipe.table:
-        assert set(sheet.trials) <= named
-        assert {method for group in sheet.judged.values() for method in group} <= kinds
+    for run in (run for run in recipe.run if run.kind != "finetune"):
+        overrides = [*recipe.common.get(run.kind, []), *(change.replace("{seed}", "1") for change in run.set)]
+        training = load(path.parent / run.recipe, recipe_model(run.kind), overrides)
+        assert training.net.entry in ARCHITECTURES
+        assert set(run.methods) <= kinds or path.stem.endswith("published")
+        assert run.parameters is None or channels_of(training.net.args, run.parameters) > 2
+
+
+def test_the_comparison_has_every_architecture_that_has_no_experiments_of_its_own() -> None:
+    recipe = experiments.load(FOLDER / "experiments" / "zoo.toml")
+    assert {run.name for run in recipe.run} == {
+        name for name in ARCHITECTURES if name not in ("lae", "add") and not name.startswith("fakelocator-")
+    }

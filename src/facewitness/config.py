@@ -78,13 +78,32 @@ def load(
     Raises:
         RecipeError: the file or an override cannot be read, a key is unknown, or a value does not fit.
     """
+    return validate(read(path, overrides, defaults=defaults), model, f"recipe {path}" if path else "recipe")
+
+
+def read(
+    path: Path | None, overrides: Sequence[str] = (), *, defaults: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the values of a recipe as ``load`` finds them, not yet validated.
+
+    Raises:
+        RecipeError: the file or an override cannot be read.
+    """
     data = _laid_over(defaults or {}, _read(path) if path else {})
     for override in overrides:
         _apply(data, override)
+    return data
+
+
+def validate(data: Mapping[str, Any], model: type[R], where: str) -> R:
+    """Return the model of a recipe's values.
+
+    Raises:
+        RecipeError: a key is unknown, or a value does not fit; the message begins with ``where``.
+    """
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        where = f"recipe {path}" if path else "recipe"
         raise RecipeError(f"{where}: " + "; ".join(_explain(e, model) for e in error.errors())) from error
 
 

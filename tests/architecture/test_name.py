@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-HISTORY = ("CHANGELOG.md", "docs/decisions/", "tests/architecture/test_name.py")
+HISTORY = ("CHANGELOG.md", "docs/decisions/", "src/facewitness/experiments/revisions.json")
+"""Revisions keep what the hashes of finished runs were made of."""
 OLD_NAME = "forge" + "sight"
 FROM_AN_INDEX = re.compile(r"""pip install (?:--?\S+ )*["']?facewitness\b(?!-)""")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +45,7 @@ PUBLISHED = {  # parameters at the card's own size, counted by the authors, in o
     "dct-cnn": 38_885,
     "capsule-v2": 3_896_638,
 }
+OUTPUTS: dict[str, list[float]] = json.loads(Path(__file__).with_name("outputs.json").read_text())
 SMALL = 64  # px: what most of the suite runs at, so that it is quick
 NAMES = list(zoo.ARCHITECTURES)
 
@@ -104,6 +107,36 @@ def test_shapes_types_and_ranges(name: str) -> None:
             assert 0 <= part.min() <= part.max() <= 1
     if detection.map is not None:
         assert detection.map.ndim == 3
+
+
+def test_the_function_of_the_net_is_the_one_that_finished_runs_were_trained_with(name: str) -> None:
+    """Whoever changes it on purpose changes the net's entry in experiments/revisions.json, and its numbers here."""
+    graph = Graph(_card(name))
+    _fill(graph.net)
+    crops = torch.from_numpy(_crops(SMALL, 2)).permute(0, 3, 1, 2)
+    with torch.inference_mode():
+        output = graph.eval().raw(crops)
+    features = output.features.double()
+    found = [*output.logits.flatten().tolist(), float(features.mean()), float(features.std())]
+    if output.map is not None:
+        found += [float(output.map.double().mean()), float(output.map.double().std())]
+    np.testing.assert_allclose(found, OUTPUTS[name], rtol=1e-3, atol=1e-4)
+
+
+def _fill(net: torch.nn.Module) -> None:
+    """Give every tensor of a net values that depend on its name alone."""
+    state = net.state_dict()
+    for name, value in state.items():
+        if value.is_floating_point():
+            rng = np.random.default_rng(zlib.crc32(name.encode()))
+            if value.ndim > 1:
+                data = rng.standard_normal(value.shape) / np.sqrt(max(1, value[0].numel()))
+            elif name.endswith(("running_var", "weight")):
+                data = rng.uniform(0.5, 1.5, value.shape)
+            else:
+                data = rng.uniform(-0.1, 0.1, value.shape)
+            state[name] = torch.from_numpy(np.asarray(data)).to(value.dtype)
+    net.load_state_dict(state)
 
 
 def test_column_one_is_fake(name: str) -> None:

@@ -33,8 +33,8 @@ from facewitness.cli.errors import (
     check_choice,
     check_detector,
 )
+from facewitness.cli.experiment import experiment_app
 from facewitness.cli.forge import forge_app
-from facewitness.cli.generalizability import generalizability_app
 from facewitness.cli.lae import lae_app
 from facewitness.cli.recipes import recipes_app
 from facewitness.cli.study import study_app
@@ -116,7 +116,7 @@ def scan(
         output.scan_summary(summary)
 
 
-@app.command(epilog="Example: facewitness train recipes/default-cpu.toml --set optim.epochs=5")
+@app.command(epilog="Example: facewitness train default-cpu --set optim.epochs=5")
 def train(
     recipe: RecipeArgument,
     out: RunOption = None,
@@ -131,7 +131,7 @@ def train(
     typer.echo(f"run folder: {run}")
 
 
-@app.command(epilog="Example: facewitness search recipes/add/search-cpu.toml --out runs/search")
+@app.command(epilog="Example: facewitness search add/search-cpu --out runs/search")
 def search(
     recipe: RecipeArgument,
     out: RunOption = None,
@@ -217,10 +217,10 @@ def evaluate(
 
 app.add_typer(study_app)
 app.add_typer(
-    generalizability_app,
-    name="study",
-    help="The generalizability study: thirty detectors, four questions.",
-    epilog="Example: facewitness study run recipes/study/cpu.toml",
+    experiment_app,
+    name="experiment",
+    help="Train and judge many detectors by one recipe, and report.",
+    epilog="Example: facewitness experiment run experiments/zoo -j 2",
 )
 
 

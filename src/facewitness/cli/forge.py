@@ -99,7 +99,7 @@ def forge_list() -> None:
     output.columns(rows)
 
 
-@forge_app.command("build", epilog="Example: facewitness forge build recipes/forge/toy.toml")
+@forge_app.command("build", epilog="Example: facewitness forge build forge/toy")
 def forge_build(
     recipe: RecipeArgument,
     out: Annotated[

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,14 +9,11 @@ import typer
 
 from facewitness.cli.errors import (
     STYLE,
-    JobsOption,
-    PageOption,
     QuietOption,
     RecipeArgument,
     ResumeOption,
     RunOption,
     SetOption,
-    StudyOption,
     check_choice,
 )
 
@@ -26,7 +22,7 @@ lae_app = typer.Typer(**STYLE)
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", exists=True, file_okay=False, help="A run of LAE.")]
 
 
-@lae_app.command(epilog="Example: facewitness lae train recipes/lae/swap.toml --out runs/lae")
+@lae_app.command(epilog="Example: facewitness lae train lae/swap --out runs/lae")
 def train(
     recipe: RecipeArgument,
     out: RunOption = None,
@@ -80,30 +76,3 @@ def finetune(
 
     folder = run_finetuning(run, out, masks=masks, oracle=oracle, overrides=overrides or (), progress=not quiet)
     typer.echo(f"run folder: {folder}")
-
-
-@lae_app.command(
-    epilog="Example: facewitness lae experiments recipes/lae/experiments-cpu.toml --page docs/results/lae.md"
-)
-def experiments(
-    recipe: RecipeArgument,
-    out: StudyOption = None,
-    page: PageOption = None,
-    jobs: JobsOption = 1,
-    overrides: SetOption = None,
-    quiet: QuietOption = False,
-) -> None:
-    """Run the paper's tables and figure 5 on a manifest; resumes, and repeats nothing. Needs the extra `train`."""
-    from facewitness.experiments.lae import experiments as run_experiments
-
-    table = run_experiments(
-        recipe,
-        out,
-        overrides=overrides or (),
-        jobs=jobs,
-        page_file=page,
-        progress=not quiet,
-        command=["facewitness", *sys.argv[1:]],
-        say=typer.echo,
-    )
-    typer.echo(f"table: {table}" + (f"; page: {page}" if page else ""))

@@ -85,18 +85,6 @@ def _cited(paper: str) -> str:
     return ", ".join([first.partition(",")[0], *years[-1:]])
 
 
-def standings(table: Path) -> None:
-    """AUC on seen and unseen methods of each detector, from a table of ``facewitness compare``."""
-    with table.open(newline="", encoding="utf-8") as file:
-        found = [row for row in csv.DictReader(file) if row["metric"] == "auc"]
-    rows: list[tuple[str, ...]] = [("detector", "seeds", "AUC seen", "AUC unseen", "fall")]
-    for name in dict.fromkeys(row["detector"] for row in found):
-        by = {row["slice"]: row for row in found if row["detector"] == name}
-        values = [f"{float(by[kind]['value']):.3f}" if by.get(kind, {}).get("value") else "-" for kind in _KINDS]
-        rows.append((name, next(iter(by.values()))["seeds"], *values))
-    columns(rows)
-
-
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """A nested card as dotted names and texts."""
     for key, value in values.items():

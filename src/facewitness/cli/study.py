@@ -12,87 +12,18 @@ from facewitness.cli import output
 from facewitness.cli.errors import (
     STYLE,
     DetectorOption,
-    JobsOption,
     LimitOption,
     ManifestArgument,
     MethodsOption,
     PageOption,
     QuietOption,
-    RecipeArgument,
-    SetOption,
     SplitOption,
-    StudyOption,
     WorkersOption,
     check_choice,
     check_detector,
 )
 
 study_app = typer.Typer(**STYLE)
-
-
-@study_app.command(epilog="Example: facewitness compare recipes/compare/zoo.toml --page docs/results/zoo.md")
-def compare(
-    recipe: RecipeArgument,
-    out: StudyOption = None,
-    page: PageOption = None,
-    cards: Annotated[
-        Path | None, typer.Option(metavar="DIR", file_okay=False, help="Write a model card for every entry of the zoo.")
-    ] = None,
-    overrides: SetOption = None,
-    only: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Train and judge this detector only; repeatable.")
-    ] = None,
-    quiet: QuietOption = False,
-) -> None:
-    """Train detectors alike, judge them on seen and unseen methods. Needs the extra `train`.
-
-    OUT/standings.csv has a row for each number. A finished run is never repeated; what was stopped goes on.
-    """
-    from facewitness.experiments.compare import compare as run_comparison
-
-    table = run_comparison(
-        recipe,
-        out,
-        overrides=overrides or (),
-        only=only or (),
-        page_file=page,
-        cards_folder=cards,
-        progress=not quiet,
-        command=["facewitness", *sys.argv[1:]],
-        say=typer.echo,
-    )
-    output.standings(table)
-    typer.echo(f"table: {table}" + (f"; page: {page}" if page else ""))
-
-
-@study_app.command(epilog="Example: facewitness experiments recipes/fakelocator/experiments-cpu.toml --page results.md")
-def experiments(
-    recipe: RecipeArgument,
-    out: StudyOption = None,
-    page: PageOption = None,
-    overrides: SetOption = None,
-    only: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Train this trial only; repeatable.")] = None,
-    jobs: JobsOption = 1,
-    quiet: QuietOption = False,
-) -> None:
-    """Run the trainings of a recipe and the tables that they answer. Needs the extra `train`.
-
-    OUT/experiments.csv has a row for each number. A finished training is never repeated; what was stopped goes on.
-    """
-    from facewitness.experiments.trials.run import experiments as run_experiments
-
-    table = run_experiments(
-        recipe,
-        out,
-        overrides=overrides or (),
-        only=only or (),
-        jobs=jobs,
-        page_file=page,
-        progress=not quiet,
-        command=["facewitness", *sys.argv[1:]],
-        say=typer.echo,
-    )
-    typer.echo(f"table: {table}" + (f"; page: {page}" if page else ""))
 
 
 @study_app.command(epilog="Example: facewitness robustness forged/manifest.parquet --operator jpeg --out robust")

@@ -7,9 +7,10 @@ from pathlib import Path
 import polars as pl
 
 from facewitness import config, storage
-from facewitness.detectors import zoo
-from facewitness.experiments.page import number, row
-from facewitness.experiments.standings import FALL, SEEN, UNSEEN
+from facewitness.config import PACKAGED
+from facewitness.detectors.architectures import ARCHITECTURES
+from facewitness.evaluation.tables import number, row
+from facewitness.experiments.seen_unseen import GAP, SEEN, UNSEEN
 from facewitness.reporting import markdown
 from facewitness.training.recipe import TrainRecipe
 from facewitness.types import Card, RecipeError
@@ -23,19 +24,23 @@ IMPORTS = {
 """Entries whose published weights ``facewitness import`` reads."""
 
 
-def write(folder: Path, recipes: Path, table: pl.DataFrame | None, page: Path | None) -> list[Path]:
+def write_cards(folder: Path, table: Path | None, page: Path | None) -> list[Path]:
     """Write ``folder/NAME.md`` for every architecture and return the files.
 
-    ``recipes`` holds a training recipe for each; ``table`` is that of a comparison, whose ``page`` the cards name.
+    Args:
+        folder: made if absent.
+        table: the tidy table of an experiment that compares them; None leaves the measurements out.
+        page: its report, which the cards name.
 
     Raises:
-        RecipeError: an entry has no recipe.
+        RecipeError: an architecture has no recipe ``zoo/NAME``.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    measured = pl.read_parquet(table) if table is not None else None
     files = []
-    for name, card in zoo.ARCHITECTURES.items():
+    for name, card in ARCHITECTURES.items():
         file = folder / f"{name}.md"
-        storage.write_text(file, _card(card, recipes / f"{name}.toml", table, page))
+        storage.write_text(file, _card(card, PACKAGED / "zoo" / f"{name}.toml", measured, page))
         files.append(file)
     return files
 
@@ -49,7 +54,7 @@ def _card(card: Card, recipe: Path, table: pl.DataFrame | None, page: Path | Non
         ("sees", f"one aligned face of {crop.size_px} px, {crop.margin:g} of its side around it; RGB {scaled}"),
         ("says", "P(forged)" + ("; a map of where" if card.has_map else "; no map")),
         ("size", f"{markdown.human_count(card.parameters)} parameters, {markdown.human_count(card.macs)} MACs a face"),
-        ("recipe", f"`recipes/zoo/{recipe.name}`: {_comment(recipe)}"),
+        ("recipe", f"`zoo/{recipe.stem}`: {_comment(recipe)}"),
         ("learns with", _settings(recipe)),
         ("weights", _weights(card.name)),
         ("terms", "code Apache-2.0, written by us from the paper; weights as whoever trained them says"),
@@ -58,10 +63,10 @@ def _card(card: Card, recipe: Path, table: pl.DataFrame | None, page: Path | Non
     limits = (
         "**For**: standing beside other detectors, trained on the same photographs and judged by the same code.\n\n"
         "**Not for**: proof, or a scan whose result matters, before it was trained and calibrated on photographs like "
-        "those to be scanned. A detector of one family of forgeries is near a guess on the next: see the fall."
+        "those to be scanned. A detector of one family of forgeries is near a guess on the next: see the gap."
     )
     name = f"# Model card: `{card.name}`"
-    made = "Written by `facewitness compare --cards`, not by hand."
+    made = "Written by `facewitness experiment report --cards`."
     return f"{name}\n\n{markdown.table(('', ''), rows)}\n\n{limits}\n\n{made}\n"
 
 
@@ -95,9 +100,10 @@ def _weights(name: str) -> str:
 def _measured(name: str, table: pl.DataFrame | None, page: Path | None) -> list[tuple[str, str]]:
     if table is None or table.filter(pl.col("detector") == name).is_empty():
         return [("measured", "not yet")]
-    seen, unseen, fall = (number(row(table, name, kind, "auc"), spread=True) for kind in (SEEN, UNSEEN, FALL))
+    cells = [row(table, detector=name, set=kind, metric="auc") for kind in (SEEN, UNSEEN, GAP)]
+    seen, unseen, gap = (number(cell, seeds=True) for cell in cells)
     where = f" ([at a small size, beside all others](../results/{page.name}))" if page is not None else ""
-    return [("measured", f"AUC on seen methods {seen}, on unseen {unseen}, fall {fall}{where}")]
+    return [("measured", f"AUC on seen methods {seen}, on unseen {unseen}, gap {gap}{where}")]
 
 
 def _three(values: tuple[float, float, float]) -> str:

@@ -34,4 +34,4 @@ def provenance_section(command: Sequence[str], facts: Sequence[str]) -> str:
         f"Made: {datetime.now(UTC).date()}, {here['processor']}, {here['cores']} cores, {here['system']}",
         f"Versions: {', '.join(f'{name} {version}' for name, version in here['versions'].items())}",
     ]
-    return "## How it was made\n\n" + "\n".join(f"- {line}" for line in lines)
+    return "## Provenance\n\n" + "\n".join(f"- {line}" for line in lines)

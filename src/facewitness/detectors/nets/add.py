@@ -6,6 +6,8 @@ cell stands between two blocks. Number of blocks, stem and the heads' widths are
 
 from __future__ import annotations
 
+import functools
+from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Literal
 
@@ -130,21 +132,22 @@ class Add(nn.Module):
         return NetOutput(logits, features, region)
 
 
+@functools.cache
 def channels_for(genotype: str, budget: int, *, normal: int = 4, region: bool = True, input: Input = "rgb") -> int:
     """The most channels (an even number) with which ``Add`` has at most ``budget`` parameters.
 
     Raises:
         RecipeError: not even two channels fit.
     """
-    best = 0
-    for channels in range(2, 1025, 2):
-        if parameters(genotype, channels, normal=normal, region=region, input=input) > budget:
-            break
-        best = channels
-    if not best:
-        least = parameters(genotype, 2, normal=normal, region=region, input=input)
-        raise RecipeError(f"a budget of {budget:,} parameters cannot be met: two channels take {least:,}; raise it")
-    return best
+
+    def size(channels: int) -> int:
+        return parameters(genotype, channels, normal=normal, region=region, input=input)
+
+    widths = range(2, 1025, 2)
+    fitting = bisect_right(widths, budget, key=size)  # parameters grow with the width
+    if not fitting:
+        raise RecipeError(f"a budget of {budget:,} parameters cannot be met: two channels take {size(2):,}; raise it")
+    return widths[fitting - 1]
 
 
 def parameters(genotype: str, channels: int, *, normal: int = 4, region: bool = True, input: Input = "rgb") -> int:

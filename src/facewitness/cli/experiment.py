@@ -1,0 +1,93 @@
+"""``facewitness experiment``: run a recipe of experiments, see how far it is, report it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facewitness.cli import output
+from facewitness.cli.errors import STYLE, JobsOption, PageOption, QuietOption, RecipeArgument, SetOption
+from facewitness.types import FacewitnessError
+
+if TYPE_CHECKING:
+    from facewitness.experiments.runner import Outcome
+
+experiment_app = typer.Typer(**STYLE)
+
+OutOption = Annotated[
+    Path | None, typer.Option("--out", "-o", metavar="DIR", help="Runs and tables; out/NAME of the recipe if left out.")
+]
+
+
+@experiment_app.command(epilog="Example: facewitness experiment run experiments/generalizability -j 2 --only meso4")
+def run(
+    recipe: RecipeArgument,
+    out: OutOption = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="This run, label or group only, and what it begins from; repeatable."),
+    ] = None,
+    jobs: JobsOption = 1,
+    ray: Annotated[
+        str, typer.Option(metavar="ADDRESS", help='Spread runs over a Ray cluster ("local": a new one here).')
+    ] = "",
+    overrides: SetOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Train, judge and analyse what is not done yet. Needs the extra `train`.
+
+    A finished run is never repeated; what was stopped goes on; what failed is tried again the next time.
+    """
+    from facewitness.experiments.plan import Plan
+    from facewitness.experiments.runner import run_experiment
+
+    def report(outcome: Outcome) -> None:
+        typer.echo(f"{outcome.step}: {outcome.text}")
+
+    plan = Plan(recipe, out, overrides or ())
+    failed = run_experiment(plan, only=only or (), jobs=jobs, ray_address=ray, progress=not quiet, report=report)
+    if failed:
+        raise FacewitnessError(f"{len(failed)} steps failed; type the same command again to try them once more")
+    typer.echo(f"experiment: {plan.out}; next: facewitness experiment report {recipe}")
+
+
+@experiment_app.command(epilog="Example: facewitness experiment status experiments/generalizability")
+def status(recipe: RecipeArgument, out: OutOption = None, overrides: SetOption = None) -> None:
+    """Show which runs are finished, judged and analysed."""
+    from facewitness.experiments.plan import Plan
+    from facewitness.experiments.runner import status as read_status
+
+    rows = read_status(Plan(recipe, out, overrides or (), trust_record=True))
+    output.columns([tuple(rows[0]), *(tuple(row.values()) for row in rows)])
+    finished = sum(row["training"] == "finished" for row in rows)
+    typer.echo(f"{finished} of {len(rows)} trainings finished")
+
+
+@experiment_app.command(epilog="Example: facewitness experiment report experiments/zoo --page docs/results/zoo.md")
+def report(
+    recipe: RecipeArgument,
+    out: OutOption = None,
+    page: PageOption = None,
+    cards: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", file_okay=False, help="Write a model card for every architecture of the zoo."),
+    ] = None,
+    overrides: SetOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Write tables, figures and a report from what is finished; what is missing is named.
+
+    OUT/table.csv has a row for each number. The report is Markdown with its figures beside it, and one HTML file.
+    """
+    from facewitness.experiments.model_cards import write_cards
+    from facewitness.experiments.plan import Plan
+    from facewitness.experiments.report import write_report
+
+    plan = Plan(recipe, out, overrides or (), trust_record=True)
+    table = write_report(plan, page, command=["facewitness", *sys.argv[1:]], progress=not quiet)
+    if cards is not None:
+        write_cards(cards, table.with_suffix(".parquet"), page)
+    typer.echo(f"table: {table}" + (f"; report: {page} and {page.with_suffix('.html')}" if page else ""))

@@ -1,0 +1,40 @@
+"""What a renderer of a section gets and gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from facewitness.experiments.measure import Needs
+from facewitness.experiments.plan import Plan
+from facewitness.experiments.recipe import RunSection
+
+
+@dataclass(frozen=True)
+class Context:
+    """An experiment whose report is written; ``file`` None means that the table alone is wanted."""
+
+    plan: Plan
+    needs: dict[str, Needs]
+    file: Path | None
+    progress: bool = False
+
+    def figure(self, ending: str) -> Path | None:
+        """Return the path of a figure beside the report, such as ``NAME-maps.jpg``; None if there is no report."""
+        return None if self.file is None else self.file.with_name(f"{self.file.stem}{ending}")
+
+    def section_of(self, name: str) -> RunSection:
+        """Return a run as the recipe has it."""
+        return self.plan.sections[name]
+
+
+class Rendered(NamedTuple):
+    """A section of a report, and its rows of the tidy table."""
+
+    text: str
+    rows: list[dict[str, Any]]
+
+
+Renderer = Callable[[Context, Any], Rendered]

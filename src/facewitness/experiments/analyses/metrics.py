@@ -1,0 +1,158 @@
+"""Runs on groups of methods: metrics of verdicts and of gray-scale maps, clusters, maps on real photographs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from facewitness.data import manifest as manifests
+from facewitness.detectors import cards
+from facewitness.evaluation import tables
+from facewitness.evaluation.clustering import FIGURE, RECORD, cluster
+from facewitness.evaluation.robustness import FILE, MAPS, measure
+from facewitness.evaluation.robustness_report import numbers
+from facewitness.evaluation.tables import ROW_METRICS, number
+from facewitness.experiments import mean_mask
+from facewitness.experiments.analyses.context import Context, Rendered
+from facewitness.experiments.measure import finished, map_rows
+from facewitness.experiments.plan import Run, slug
+from facewitness.experiments.sections import MetricsSection, RealsSection
+from facewitness.experiments.seen_unseen import against
+from facewitness.metrics.intervals import Interval, bootstrap_mean
+from facewitness.reporting import markdown
+from facewitness.reporting.report import section as section_text
+
+CLUSTERED = "cluster_accuracy"
+REAL_METRICS = ("real_accuracy@0.5", "area@0.1", "area_median@0.1", "spotted@0.1")
+SPOTTED = 0.01  # a real photograph is, if more than this share of its map is at or above 0.1
+
+
+def render(context: Context, section: MetricsSection) -> Rendered:
+    """Return a table with a line for each run and group of methods."""
+    rows: list[dict[str, Any]] = []
+    figure: Path | None = None
+    runs = finished(context.plan, section.runs)
+    for name, seeds in runs.items():
+        judged = [_rows_of(context, run) for run in seeds]
+        for group, methods in section.judged.items():
+            parts = [_part(one, methods, section.small) for one in judged]
+            if not parts[0].filter(label=1).height:
+                continue  # no fake so small, or none with a face
+            values = _named(numbers(*parts))
+            if section.clustered:
+                folder = (
+                    context.plan.out / "clusters" / slug(f"{context.plan.folder(seeds[0]).name}-{'-'.join(methods)}")
+                )
+                values[CLUSTERED] = _clustered(context, seeds[0], folder, methods)
+                figure = figure or folder / FIGURE
+            rows += _tidy(values, parts, detector=context.plan.label(name), set=group)
+    for group, methods in section.judged.items() if section.mean_map and runs else ():
+        folder = context.plan.folder(next(iter(runs.values()))[0])
+        part = _part(_by_mean_map(context, methods, folder), methods, section.small)
+        values = _named({metric: interval for metric, interval in numbers(part).items() if metric in MAPS})
+        rows += _tidy(values, [part], detector=mean_mask.NAME, set=group)
+    shown = [*section.metrics, *([CLUSTERED] if section.clustered else [])]
+    title = section.title or "Metrics"
+    picture = _copied(context, figure, title)
+    return Rendered(section_text(title, section.text, _table(rows, shown) or "Not measured.", picture), rows)
+
+
+def render_reals(context: Context, section: RealsSection) -> Rendered:
+    """Return a table of real photographs, with a line for each run and source."""
+    rows: list[dict[str, Any]] = []
+    for name, seeds in finished(context.plan, section.runs).items():
+        reals = [
+            _rows_of(context, run).filter(label=0, status="ok").filter(pl.col("area").is_not_null()) for run in seeds
+        ]
+        for source in reals[0]["dataset"].unique().sort():
+            parts = [part.filter(dataset=source) for part in reals]
+            rows += _tidy(_on_reals(parts), parts, detector=context.plan.label(name), set=source)
+    text = (
+        "Held-out photographs: the share called real, the mean and the median of *area*, and *spotted*, the share of "
+        f"photographs whose area is above {SPOTTED:.0%}."
+    )
+    table = _table(rows, REAL_METRICS)
+    return Rendered(section_text(section.title or "Real photographs, by source", text, table) if table else "", rows)
+
+
+def _rows_of(context: Context, run: Run) -> pl.DataFrame:
+    file = context.plan.out / "judged" / context.plan.folder(run).name / FILE
+    if file.exists() and context.file is None:
+        return pl.read_parquet(file.read_bytes())
+    return map_rows(context.plan, run, context.needs[run.name], progress=context.progress)
+
+
+def _named(values: Mapping[str, Interval]) -> dict[str, Interval]:
+    return {ROW_METRICS.get(name, name): interval for name, interval in values.items()}
+
+
+def _tidy(values: Mapping[str, Interval], parts: Sequence[pl.DataFrame], **named: str) -> list[dict[str, Any]]:
+    counts = {"n_real": parts[0].filter(label=0).height, "n_fake": parts[0].filter(label=1).height}
+    return [
+        {**named, "n_seeds": len(parts), "metric": metric, **interval._asdict(), **counts}
+        for metric, interval in values.items()
+    ]
+
+
+def _part(rows: pl.DataFrame, methods: Sequence[str], small: float | None) -> pl.DataFrame:
+    """The fakes of some methods, and the reals of the sources that these were applied to."""
+    good = rows.filter(pl.col("status") == "ok")
+    if small is not None:
+        good = good.filter((pl.col("label") == 0) | ((pl.col("forged_area") > 0) & (pl.col("forged_area") < small)))
+    return good.filter(against(good, methods))
+
+
+def _by_mean_map(context: Context, methods: Sequence[str], folder: Path) -> pl.DataFrame:
+    """The rows of the mean fakeness as everybody's map, in crops like those of a run."""
+    manifest = Path(context.plan.settings.manifest)
+    detector = mean_mask.mean_map(manifest, methods, cards.read(folder).crop)
+    place = context.plan.out / "judged" / slug(f"{mean_mask.NAME}-{'-'.join(methods)}")
+    options: dict[str, Any] = {"operators": (), "disorganised": False, "limit": context.plan.settings.limit}
+    return pl.read_parquet(measure(manifest, detector, place, methods=methods, progress=False, **options).read_bytes())
+
+
+def _on_reals(parts: Sequence[pl.DataFrame]) -> dict[str, Interval]:
+    """What runs of some seeds do on real photographs; the median has no interval."""
+    areas = pl.concat(part["area"] for part in parts).to_numpy()
+    values = _named(numbers(*parts))
+    values["area_median@0.1"] = Interval(float(np.median(areas)), math.nan, math.nan)
+    values["spotted@0.1"] = bootstrap_mean(areas > SPOTTED, [person for part in parts for person in part["person"]])
+    return {metric: values[metric] for metric in REAL_METRICS}
+
+
+def _clustered(context: Context, run: Run, out: Path, methods: Sequence[str]) -> Interval:
+    """The mean accuracy of ten draws, with the lowest and the highest."""
+    manifest, limit = context.plan.manifest_of(run.name), context.plan.settings.limit
+    asked = {"sha256": manifests.digest(manifest), "methods": list(methods), "limit": limit}
+    known = json.loads((out / RECORD).read_text(encoding="utf-8")) if (out / RECORD).exists() else {}
+    if {name: known.get(name) for name in asked} != asked:
+        file = cluster(context.plan.folder(run), manifest, out, methods=methods, limit=limit)
+        known = json.loads(file.read_text(encoding="utf-8"))
+    return Interval(*(known["accuracy"][name] for name in ("mean", "lowest", "highest")))
+
+
+def _copied(context: Context, figure: Path | None, title: str) -> str:
+    target = context.figure(f"-{slug(title)}.png")
+    if figure is None or target is None or not figure.exists():
+        return ""
+    target.write_bytes(figure.read_bytes())
+    return f"![Features by t-SNE, the first of these]({target.name})"
+
+
+def _table(rows: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> str:
+    """A line for each run and group; empty if nothing was measured."""
+    if not rows:
+        return ""
+    lines = []
+    for (name, group), part in tables.build(rows).group_by(["detector", "set"], maintain_order=True):
+        cells = {row["metric"]: row for row in part.iter_rows(named=True)}
+        first = part.row(0, named=True)
+        shown = (number(cells.get(metric, {})) for metric in metrics)
+        lines.append((str(name), str(group), f"{first['n_real']} / {first['n_fake']}", *shown))
+    return markdown.table(("run", "judged on", "real / fake", *metrics), lines)

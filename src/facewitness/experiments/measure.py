@@ -1,0 +1,147 @@
+"""Judges finished runs on what the sections of a report ask for; what is there is not judged again."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from facewitness.evaluation import scores as scoring
+from facewitness.evaluation.crops import FaceCrop, crop_samples
+from facewitness.evaluation.evaluate import score
+from facewitness.evaluation.robustness import FILE, measure
+from facewitness.experiments.plan import Plan, Run
+from facewitness.experiments.sections import (
+    ComparisonSection,
+    GeneralizationSection,
+    MaskCurveSection,
+    MaskGainSection,
+    MetricsSection,
+    RealsSection,
+    SeenUnseenSection,
+)
+from facewitness.types import CropProfile, Sample
+
+STUDIED = ("original", "transfer", "merge")
+"""The types of runs that a generalizability study judges; the others are null cases."""
+
+
+@dataclass
+class Needs:
+    """What the report asks of a run; None is every method."""
+
+    scores: set[str] | None = field(default_factory=set)
+    maps: set[str] = field(default_factory=set)
+
+    def add_scores(self, methods: Sequence[str]) -> None:
+        """Ask for scores of some methods; of all, if empty."""
+        if not methods:
+            self.scores = None
+        elif self.scores is not None:
+            self.scores |= set(methods)
+
+
+def needs(plan: Plan) -> dict[str, Needs]:
+    """Return what the sections of the report ask of each run that they show."""
+    found = {name: Needs() for name in plan.sections}
+    for section in plan.settings.section:
+        if isinstance(section, ComparisonSection):
+            for name in section.runs or trainings(plan):
+                found[name].add_scores(section.judged)
+        elif isinstance(section, SeenUnseenSection | MaskCurveSection):
+            for name in section.run_names():
+                found[name].add_scores([section.seen, section.unseen])
+        elif isinstance(section, MaskGainSection):
+            for task in section.tasks:
+                for name in {*task.runs, *(plan.sections[one].begins_from for one in task.runs)}:
+                    found[name].add_scores([task.unseen])
+        elif isinstance(section, MetricsSection):
+            for name in section.runs:
+                found[name].maps |= {method for group in section.judged.values() for method in group}
+        elif isinstance(section, GeneralizationSection):
+            for name, run in plan.sections.items():
+                if run.group.get("type") in STUDIED:
+                    found[name].add_scores([])
+    for section in plan.settings.section:
+        if isinstance(section, RealsSection):
+            asked = {method for need in found.values() for method in need.maps}
+            for name in section.runs:
+                found[name].maps = found[name].maps or asked
+    return found
+
+
+def trainings(plan: Plan) -> list[str]:
+    """Return the names of all runs that train a detector from a recipe."""
+    return [name for name, run in plan.sections.items() if run.kind == "train"]
+
+
+def is_judged(plan: Plan, run: Run, need: Needs) -> bool:
+    """Return whether all that is asked of a run was measured."""
+    scored = need.scores == set() or scores(plan, run) is not None
+    return scored and (not need.maps or (plan.out / "judged" / plan.folder(run).name / FILE).exists())
+
+
+def judge(plan: Plan, run: Run, need: Needs, cutter: CropCache, *, progress: bool, workers: int | None = None) -> None:
+    """Measure what is asked of a finished run."""
+    if need.scores is None or need.scores:
+        methods = None if need.scores is None or plan.settings.set else sorted(need.scores)
+        if not (plan.settings.set and scores(plan, run) is not None):
+            folder = plan.folder(run)
+            options: dict[str, Any] = {"progress": progress, "cutter": cutter}
+            options["workers"] = 0 if plan.settings.set else workers
+            score(_judged_on(plan, run), folder, plan.out / "scores" / folder.name, methods=methods, **options)
+    if need.maps:
+        map_rows(plan, run, need, progress=progress, workers=workers)
+
+
+def scores(plan: Plan, run: Run) -> pl.DataFrame | None:
+    """Return the scores of a run on all that it was judged on; None if there are none, or of other photographs."""
+    file = plan.out / "scores" / plan.folder(run).name / scoring.FILE
+    if not file.exists():
+        return None
+    table = pl.read_parquet(file.read_bytes())
+    if plan.settings.set and table["path"].to_list() != [str(sample.path) for sample in plan.judged.samples]:
+        return None
+    return table
+
+
+def map_rows(plan: Plan, run: Run, need: Needs, *, progress: bool = False, workers: int | None = None) -> pl.DataFrame:
+    """Return the undamaged rows of a run (``evaluation.robustness``) on every method that a table asks for."""
+    folder = plan.folder(run)
+    options: dict[str, Any] = {"operators": (), "disorganised": False, "limit": plan.settings.limit}
+    options |= {"progress": progress, "workers": workers, "methods": sorted(need.maps)}
+    file = measure(plan.manifest_of(run.name), folder, plan.out / "judged" / folder.name, **options)
+    return pl.read_parquet(file.read_bytes())
+
+
+def _judged_on(plan: Plan, run: Run) -> Path:
+    return plan.judged_manifest if plan.settings.set else plan.manifest_of(run.name)
+
+
+class CropCache:
+    """``evaluation.crops.crop_samples`` that cuts a photograph once for all detectors of a crop profile."""
+
+    def __init__(self) -> None:
+        self._crops: dict[CropProfile, dict[str, FaceCrop]] = {}
+
+    def __call__(
+        self, samples: Sequence[Sample], profile: CropProfile, workers: int | None = None
+    ) -> Generator[FaceCrop, None, None]:
+        """Yield the crop of each sample, in order."""
+        known = self._crops.setdefault(profile, {})
+        missing = [sample for sample in samples if str(sample.path) not in known]
+        with closing(crop_samples(missing, profile, workers)) as fresh:
+            for sample in samples:
+                if str(sample.path) not in known:
+                    known[str(sample.path)] = next(fresh)
+                yield known[str(sample.path)]
+
+
+def finished(plan: Plan, names: Sequence[str]) -> Mapping[str, list[Run]]:
+    """Return the finished runs of each name, by seeds; names without one are left out."""
+    found = {name: [run for run in plan.seeded(name) if plan.is_trained(run)] for name in names}
+    return {name: runs for name, runs in found.items() if runs}

@@ -1,0 +1,131 @@
+"""From the scores of a detector's runs to rows of the tidy table: what it reaches on methods seen and unseen.
+
+Every number is a mean over seeds; its interval is a percentile bootstrap of people, the same draws for all seeds and
+sets. No photograph is read here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from facewitness.forge.methods import METHODS
+from facewitness.metrics import seeds
+from facewitness.metrics.detection import Numbers, auc_weighted, balanced_accuracy_weighted, called_weighted
+from facewitness.metrics.intervals import bootstrap, bootstrap_mean
+from facewitness.types import ManifestError
+
+SEEN, UNSEEN, GAP = "seen", "unseen", "gap"
+MAP_COLUMNS = {"iou": "iou@0.5", "pixel_auc": "pixel_auc", "mass_inside": "mass_inside", "pointing": "pointing"}
+"""Columns of the scores -> metrics: means over the fakes of a set whose map was judged."""
+_METRICS: Mapping[str, Callable[[Numbers, Numbers, Numbers], Numbers]] = {
+    "auc": auc_weighted,
+    "balanced_accuracy@0.5": balanced_accuracy_weighted(0.5),
+    "false_positive_rate@0.5": called_weighted(0, 0.5),
+}
+
+
+class Part(NamedTuple):
+    """Which rows of the scores make up a set."""
+
+    name: str
+    member: Numbers  # (N,) 1 for a row that counts
+    unscored: int
+
+
+def seen_unseen_rows(detector: str, tables: Sequence[pl.DataFrame], seen: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the rows of one detector from the scores of its seeds (``evaluation.scores.SCHEMA``).
+
+    The sets are ``seen``, ``unseen``, ``gap`` (seen less unseen), ``method NAME`` and ``family NAME``.
+
+    Raises:
+        ManifestError: the seeds were judged on different photographs.
+    """
+    first = tables[0]
+    if any(not table["path"].equals(first["path"]) for table in tables):
+        raise ManifestError(f"{detector}: its seeds were judged on different photographs; judge them again")
+    scored = pl.Series(np.all([table["score"].is_not_null() for table in tables], axis=0), dtype=pl.Boolean)
+    kept = first.filter(scored)
+    scores = np.stack([table.filter(scored)["score"].to_numpy() for table in tables])  # (seeds, N)
+    labels = kept["label"].to_numpy().astype(np.float64)
+    parts = {part.name: part for part in _parts(first, kept, seen)}
+    each = {
+        (name, metric): seeds.on(scores, part.member > 0, function)
+        for name, part in parts.items()
+        for metric, function in _METRICS.items()
+    }
+    if SEEN in parts and UNSEEN in parts:
+        paired = ("auc", "balanced_accuracy@0.5")
+        each |= {(GAP, metric): seeds.less(each[SEEN, metric], each[UNSEEN, metric]) for metric in paired}
+    metrics = {"|".join(key): seeds.over_seeds(function) for key, function in each.items()}
+    intervals = bootstrap(metrics, scores[0], labels, kept["person"].to_list())
+    rows = []
+    for (name, metric), function in each.items():
+        single = function(labels, np.ones((1, len(labels))))[:, 0]
+        part = parts[UNSEEN if name == GAP else name]
+        fakes = int(labels[part.member > 0].sum())
+        rows.append(
+            {
+                **{"detector": detector, "set": name, "metric": metric, **intervals[f"{name}|{metric}"]._asdict()},
+                **{"seed_low": single.min(), "seed_high": single.max(), "n_seeds": len(tables)},
+                **{"n_real": int(part.member.sum()) - fakes, "n_fake": fakes, "n_unscored": part.unscored},
+            }
+        )
+    return rows + [row for part in parts.values() for row in _map_rows(detector, part, kept, tables, scored)]
+
+
+def _map_rows(
+    detector: str, part: Part, kept: pl.DataFrame, tables: Sequence[pl.DataFrame], scored: pl.Series
+) -> Iterator[dict[str, Any]]:
+    fake = pl.Series((part.member > 0) & (kept["label"].to_numpy() == 1))
+    for column, metric in MAP_COLUMNS.items():
+        columns = [table.filter(scored).filter(fake)[column] for table in tables]
+        judged = pl.Series(np.all([values.is_not_null() for values in columns], axis=0), dtype=pl.Boolean)
+        if not judged.any():
+            continue
+        values = np.stack([values.filter(judged).to_numpy() for values in columns])
+        interval = bootstrap_mean(values.mean(0), kept.filter(fake).filter(judged)["person"].to_list())
+        single = values.mean(1)
+        yield {
+            **{"detector": detector, "set": part.name, "metric": metric, **interval._asdict()},
+            **{"seed_low": single.min(), "seed_high": single.max(), "n_seeds": len(tables)},
+            **{"n_real": 0, "n_fake": values.shape[1], "n_unscored": part.unscored},
+        }
+
+
+def families(methods: Sequence[str]) -> dict[str, list[str]]:
+    """Return methods by the family that the forge knows them in; one that it does not know is a family of its own."""
+    found: dict[str, list[str]] = {}
+    for method in methods:
+        found.setdefault(METHODS[method].family if method in METHODS else method, []).append(method)
+    return found
+
+
+def _parts(everything: pl.DataFrame, kept: pl.DataFrame, seen: Sequence[str]) -> list[Part]:
+    methods = everything.filter(pl.col("label") == 1)["method"].unique().sort().to_list()
+    unseen = [method for method in methods if method not in seen]
+    groups = {SEEN: [method for method in methods if method in seen], UNSEEN: unseen}
+    groups |= {f"method {method}": [method] for method in methods}
+    groups |= {f"family {family}": members for family, members in families(unseen).items()}
+    parts = []
+    for name, members in groups.items():
+        if members:
+            chosen = against(everything, members)
+            member = kept.select(against(kept, members).alias("in"))["in"].to_numpy().astype(np.float64)
+            parts.append(Part(name, member, everything.filter(chosen & pl.col("score").is_null()).height))
+    return parts
+
+
+def against(scores: pl.DataFrame, methods: Sequence[str]) -> pl.Expr:
+    """Return the condition of a set: fakes of some methods, and reals of the sources that these were applied to.
+
+    A table that also has ``kinds`` can be asked for a method's fakes with an attribute (``Sample.kinds``).
+    """
+    asked = pl.col("kinds").list.set_intersection(list(methods)).list.len() > 0
+    matching = asked if "kinds" in scores.columns else pl.col("method").is_in(methods)
+    fakes = (pl.col("label") == 1) & matching
+    applied = scores.filter(fakes)["dataset"].unique().to_list()
+    return fakes | ((pl.col("label") == 0) & pl.col("dataset").is_in(applied))

@@ -1,1 +1,0 @@
-"""``facewitness experiments``: ``recipe`` says what is asked, ``lab`` trains, ``judge`` measures, ``page`` shows."""
