@@ -87,7 +87,7 @@ results: $(VENV)/.dev-installed ## forge the test identities of FACES, judge the
 
 TESTBED := out/testbed
 testbed: $(VENV)/.dev-installed ## fit the networks behind manipulations that are not fitted yet, build the test bed over FACES, audit it (hours)
-	for method in $(NETWORKS); do test -f $(FORGE_CACHE)/$$method/model.onnx || $(BIN)/facewitness forge fit $$method --data $(FACES) || exit 1; done
+	for method in $(NETWORKS); do test -f $(FORGE_CACHE)/$$method/model.onnx || $(BIN)/facewitness forge train-generator $$method --data $(FACES) || exit 1; done
 	$(BIN)/facewitness forge build forge/testbed --out $(TESTBED) --page docs/results/forge.md --set data.path=$(FACES)
 	$(BIN)/facewitness data audit $(TESTBED)/manifest.parquet --page docs/results/forge-audit.md
 	$(BIN)/facewitness evaluate $(TESTBED)/manifest.parquet --out $(TESTBED)/default --page docs/results/testbed.md $(foreach m,$(SEEN),--trained-on $(m))

@@ -44,7 +44,7 @@ def test_a_left_out_method_is_left_out_and_so_is_it_from_what_the_run_starts_fro
 
 @pytest.mark.parametrize("name", TASKS)
 def test_the_recipe_for_a_gpu_fits_every_network(name: str) -> None:
-    recipe = load(FOLDER / "forge" / "fit" / "gpu.toml", ForgerRecipe, defaults=defaults(TASKS[name]))
+    recipe = load(FOLDER / "generators" / "gpu.toml", ForgerRecipe, defaults=defaults(TASKS[name]))
     assert recipe.method == name
     assert recipe.data.groups == TASKS[name].groups
     assert recipe.data.size_px % 2**recipe.net.depth == 0

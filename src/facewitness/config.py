@@ -51,6 +51,20 @@ def related_recipes(file: Path) -> dict[Path, Path]:
     return found
 
 
+def named(path: str) -> Path:
+    """Return the data that a recipe names.
+
+    Raises:
+        RecipeError: it names none.
+    """
+    if not path:
+        raise RecipeError(
+            "data.path: say which photographs: --set data.path=DATA (a folder of photographs, a folder with real/ and "
+            "fake/, or a manifest)"
+        )
+    return Path(path)
+
+
 def locate(recipe: str | Path) -> Path:
     """Return the file of a recipe, given as a path or as the name of one that comes with the package.
 

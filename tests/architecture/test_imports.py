@@ -53,7 +53,19 @@ def test_importing_the_package_loads_no_runtime() -> None:
     assert loaded_by("import facewitness", HEAVY + TABLES + RUNTIMES) == set()
 
 
-COMMANDS = ("scan", "forge", "train", "export", "evaluate", "detectors", "import", "compare")
+COMMANDS = (
+    "scan",
+    "forge",
+    "train",
+    "export",
+    "evaluate",
+    "detectors",
+    "import",
+    "experiment",
+    "recipes",
+    "data",
+    "lae",
+)
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])

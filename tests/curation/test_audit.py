@@ -13,7 +13,7 @@ from PIL import Image as Pillow
 
 from facewitness.curation import audit as auditing
 from facewitness.curation.audit import Audit, audit, category_auc, markdown
-from facewitness.curation.file_stats import quality, traits
+from facewitness.curation.file_stats import file_statistics, quality
 from facewitness.data import manifest
 from facewitness.media import image
 from facewitness.types import Sample, Split, Status
@@ -46,7 +46,9 @@ def _audit(folder: Path, samples: list[Sample]) -> Audit:
 
 
 def _auc(found: Audit, trait: str, where: str = "all") -> float:
-    return next((tell.auc for tell in found.tells if (tell.where, tell.trait) == (where, trait)), 0.5)
+    return next(
+        (shortcut.auc for shortcut in found.shortcuts if (shortcut.where, shortcut.feature) == (where, trait)), 0.5
+    )
 
 
 def test_a_clean_set_is_clean(tmp_path: Path) -> None:
@@ -75,8 +77,8 @@ def test_two_qualities_are_told_apart_and_estimated(tmp_path: Path) -> None:
         return ".jpg", image.encode(_picture(label, number), "jpeg:75" if label else "jpeg:92")
 
     samples = _set(tmp_path, encode)
-    assert {traits(s.path).jpeg_quality for s in samples if s.label} == {75.0}
-    assert {traits(s.path).jpeg_quality for s in samples if not s.label} == {92.0}
+    assert {file_statistics(s.path).jpeg_quality for s in samples if s.label} == {75.0}
+    assert {file_statistics(s.path).jpeg_quality for s in samples if not s.label} == {92.0}
     assert _auc(_audit(tmp_path, samples), "jpeg_quality") == 1
 
 
@@ -126,7 +128,7 @@ def test_what_cannot_be_read_is_counted(tmp_path: Path) -> None:
     samples[0].path.write_bytes(b"")
     found = _audit(tmp_path, samples)
     assert found.unreadable == {str(samples[0].path): "unreadable"}
-    assert traits(tmp_path / "absent.jpg").status is Status.UNREADABLE
+    assert file_statistics(tmp_path / "absent.jpg").status is Status.UNREADABLE
 
 
 def test_rare_categories_do_not_look_telling() -> None:

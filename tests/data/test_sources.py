@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -101,7 +102,7 @@ def test_a_forgery_and_its_original_stay_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (("photos/a.jpg",), "neither a folder real/ nor a folder fake/"),
+        (("photos/a.txt",), "no photograph in it, and no folders real/ and fake/"),
         (("real/a.txt",), "nothing to read in real/ or fake/"),
         (("fake/a.jpg", "masks/a.jpg"), "lossy format"),
         (("fake/a.jpg", "masks/a.png", "masks/a.bmp"), "mask for the same photograph"),
@@ -123,5 +124,36 @@ def test_a_path_is_read_for_what_it_is(tmp_path: Path) -> None:
     assert sources.read(listed) == faces.read(listed)
     assert sources.read(made) == sources.read(made / "manifest.parquet") == manifest.read(made / "manifest.parquet")
     assert len(sources.read(made)) == 1
-    with pytest.raises(ManifestError, match=r"neither a manifest nor a data folder; expected manifest\.parquet"):
-        sources.read(tree(tmp_path / "other", "photos/a.jpg"))
+    photographs = sources.read(tree(tmp_path / "other", "photos/a.jpg", "b.png"))
+    assert [(s.label, s.identities, s.dataset) for s in photographs] == [
+        (0, ("b.png",), "other"),
+        (0, ("photos/a.jpg",), "other"),
+    ]
+    (single,) = sources.read(tmp_path / "other" / "b.png")
+    assert (single.label, single.identities) == (0, ("b",))
+    with pytest.raises(ManifestError, match="no such file or folder; name a manifest or a folder of photographs"):
+        sources.read(tmp_path / "nowhere")
+
+
+def test_data_without_splits_is_divided_by_identity_and_a_manifest_is_left_as_it_is(tmp_path: Path) -> None:
+    names = [f"{kind}{number}.jpg" for number in range(10) for kind in ("real/", "fake/swap/")]
+    divided = sources.read_divided(tree(tmp_path / "own", *names), seed=1)
+    splits = {split: {s.identities for s in divided if s.split == split} for split in ("train", "val", "test")}
+    assert {split: len(people) for split, people in splits.items()} == {"train": 6, "val": 2, "test": 2}
+    assert sum(len(people) for people in splits.values()) == 10  # a forgery stays with its original
+    assert divided == sources.read_divided(tmp_path / "own", seed=1)
+    assert {s.split for s in sources.read_divided(tree(tmp_path / "two", "a.jpg", "b.jpg"))} == {"train"}
+    manifest.write([replace(s, split="val") for s in divided], tmp_path / "own" / "manifest.parquet")
+    assert {s.split for s in sources.read_divided(tmp_path / "own")} == {"val"}
+
+
+def test_a_folder_becomes_a_manifest_whose_photographs_are_judged_or_divided(tmp_path: Path) -> None:
+    own = tree(tmp_path / "own", *(f"{number}.jpg" for number in range(5)))
+    judged = sources.as_manifest(own, tmp_path / "out")
+    assert judged == tmp_path / "out" / "manifest.parquet"
+    assert {s.split for s in manifest.read(judged)} == {"test"}
+    divided = sources.as_manifest(own, tmp_path / "other", divide=True)
+    assert {s.split for s in manifest.read(divided)} == {"train", "val", "test"}
+    assert sources.as_manifest(judged, tmp_path / "third") == judged
+    assert sources.as_manifest(tmp_path / "out", tmp_path / "third") == judged
+    assert not (tmp_path / "third").exists()

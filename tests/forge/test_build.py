@@ -102,7 +102,7 @@ def test_nobody_who_did_not_consent_is_on_the_sheet(recipe: Path, tmp_path: Path
 
 
 def test_networks_that_are_missing_are_named_together(recipe: Path, tmp_path: Path) -> None:
-    with pytest.raises(ForgeError, match=r"forge fit deepfake; facewitness forge fit neuraltextures"):
+    with pytest.raises(ForgeError, match=r"train-generator deepfake; facewitness forge train-generator neural"):
         build(recipe, tmp_path / "out", workers=0, progress=False)
     assert not (tmp_path / "out").exists()
 

@@ -154,7 +154,7 @@ def test_head_squares_are_of_one_size_and_their_landmarks_lie_in_them(people: Pa
 def test_a_method_whose_network_is_missing_is_passed_over_or_named(people: Path, tmp_path: Path) -> None:
     methods = {s.method for s in manifest.read(_forge(people, tmp_path / "all"))}
     assert methods == {"real", *HERE}
-    with pytest.raises(ForgeError, match="facewitness forge fit inpaint-conv"):
+    with pytest.raises(ForgeError, match="facewitness forge train-generator inpaint-conv"):
         _forge(people, tmp_path / "one", "inpaint-conv")
 
 

@@ -155,7 +155,7 @@ def test_a_network_that_was_not_fitted_is_named(
     name: str, head: Portrait, donor: Portrait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(ForgeError, match=f"facewitness forge fit {name}"):
+    with pytest.raises(ForgeError, match=f"facewitness forge train-generator {name}"):
         METHODS[name].make(head, np.random.default_rng(0), donor)
 
 

@@ -10,13 +10,10 @@ from typing import Annotated
 import typer
 
 from facewitness.cli import output
-from facewitness.cli.errors import STYLE, QuietOption, WorkersOption, check_choice
+from facewitness.cli.options import STYLE, DataArgument, QuietOption, WorkersOption, check_choice
 
 data_app = typer.Typer(**STYLE)
 
-ManifestArgument = Annotated[
-    Path, typer.Argument(metavar="MANIFEST", exists=True, dir_okay=False, help="Parquet or CSV, a row per picture.")
-]
 OutOption = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The new manifest, .parquet or .csv.")]
 SeedOption = Annotated[int, typer.Option(metavar="N", min=0, help="The same seed draws the same.")]
 
@@ -76,7 +73,7 @@ def data_prepare(
 
 @data_app.command("audit", epilog="Example: facewitness data audit prepared/manifest.parquet --out audit")
 def data_audit(
-    manifest: ManifestArgument,
+    data: DataArgument,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Folder for audit.json.")
     ] = None,
@@ -89,18 +86,32 @@ def data_audit(
     from facewitness.curation.audit import audit, markdown
     from facewitness.storage import write_text
 
-    found = audit(manifest, workers=workers, progress=not quiet)
+    found = audit(data, workers=workers, progress=not quiet)
     if out:
         out.mkdir(parents=True, exist_ok=True)
         write_text(out / "audit.json", json.dumps(found.as_json(), indent=2) + "\n")
     if page:
         page.parent.mkdir(parents=True, exist_ok=True)
-        text = markdown(found, manifest.parent.name, manifest, ["facewitness", *sys.argv[1:]])
+        text = markdown(
+            found,
+            data.resolve().parent.name if data.is_file() else data.resolve().name,
+            data,
+            ["facewitness", *sys.argv[1:]],
+        )
         write_text(page, text + "\n")
-    rows = [("where", "trait", "AUC", "95 % interval", "real", "fake")]
-    for tell in found.tells[:12]:
-        interval = f"{tell.low:.3f}-{tell.high:.3f}"
-        rows.append((tell.where, tell.trait, f"{tell.auc:.3f}", interval, str(tell.reals), str(tell.fakes)))
+    rows = [("where", "feature", "AUC", "95 % interval", "real", "fake")]
+    for shortcut in found.shortcuts[:12]:
+        interval = f"{shortcut.low:.3f}-{shortcut.high:.3f}"
+        rows.append(
+            (
+                shortcut.where,
+                shortcut.feature,
+                f"{shortcut.auc:.3f}",
+                interval,
+                str(shortcut.reals),
+                str(shortcut.fakes),
+            )
+        )
     output.columns(rows)
     for warning in found.warnings:
         typer.echo(f"warning: {warning}")
@@ -111,7 +122,7 @@ def data_audit(
 
 @data_app.command("split", epilog="Example: facewitness data split all.csv --out divided.parquet")
 def data_split(
-    manifest: ManifestArgument,
+    data: DataArgument,
     out: OutOption,
     shares: Annotated[
         tuple[float, float, float], typer.Option(metavar="TRAIN VAL TEST", help="Shares, which add up to 1.")
@@ -121,9 +132,9 @@ def data_split(
     """Divide a manifest anew; whoever occurs together, or is one person, stays in one split."""
     from facewitness.curation.tables import counts
     from facewitness.data import manifest as manifests
-    from facewitness.data import splits
+    from facewitness.data import sources, splits
 
-    samples = splits.assign(manifests.read(manifest), shares, seed)
+    samples = splits.assign(sources.read(data), shares, seed)
     manifests.write(samples, out)
     output.columns(counts(samples))
 
@@ -149,7 +160,7 @@ def data_merge(
 
 @data_app.command("sample", epilog="Example: facewitness data sample big.parquet --out small.parquet --most 100")
 def data_sample(
-    manifest: ManifestArgument,
+    data: DataArgument,
     out: OutOption,
     most: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="At most so many of each method in each split.")
@@ -162,17 +173,18 @@ def data_sample(
     """Take a smaller set out of a large one."""
     from facewitness.curation.tables import counts, thin
     from facewitness.data import manifest as manifests
+    from facewitness.data import sources
 
     if most is None and not match_sources:
         raise typer.BadParameter("say what to keep: --most N, --match-sources or both", param_hint="--most")
-    samples = thin(manifests.read(manifest), most, match_sources=match_sources, seed=seed)
+    samples = thin(sources.read(data), most, match_sources=match_sources, seed=seed)
     manifests.write(samples, out)
     output.columns(counts(samples))
 
 
 @data_app.command("show", epilog="Example: facewitness data show forged/manifest.parquet --out sheet.jpg")
 def data_show(
-    manifest: ManifestArgument,
+    data: DataArgument,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="A contact sheet, .jpg or .png.")
     ] = None,
@@ -182,10 +194,10 @@ def data_show(
     """Count what is in a manifest; draw a contact sheet."""
     from facewitness.curation.contact_sheet import contact_sheet
     from facewitness.curation.tables import counts
-    from facewitness.data import manifest as manifests
+    from facewitness.data import sources
     from facewitness.media import image
 
-    samples = manifests.read(manifest)
+    samples = sources.read(data)
     output.columns(counts(samples))
     if out is None:
         return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facewitness.cli import output
-from facewitness.cli.errors import STYLE, JobsOption, PageOption, QuietOption, RecipeArgument, SetOption
+from facewitness.cli.options import STYLE, JobsOption, PageOption, QuietOption, RecipeArgument, SetOption
 from facewitness.types import FacewitnessError
 
 if TYPE_CHECKING:

@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 
 from facewitness.cli import output
-from facewitness.cli.errors import (
+from facewitness.cli.errors import ForgeGroup
+from facewitness.cli.options import (
     STYLE,
-    ForgeGroup,
     QuietOption,
     RecipeArgument,
+    RecipeOption,
     SetOption,
     WorkersOption,
     check_choice,
@@ -124,15 +125,13 @@ def forge_build(
     typer.echo(f"manifest: {manifest}" + (f"; page: {page}" if page else ""))
 
 
-@forge_app.command("fit", epilog="Example: facewitness forge fit synthesis --data ../shared/faces")
-def forge_fit(
+@forge_app.command("train-generator", epilog="Example: facewitness forge train-generator synthesis --data photos/")
+def forge_train_generator(
     method: Annotated[str, typer.Argument(metavar="METHOD", help="One that needs a network: see `forge list`.")],
     data: Annotated[
-        Path, typer.Option("--data", metavar="PATH", exists=True, help="Real photographs; their train split is used.")
-    ] = Path("../shared/faces"),
-    recipe: Annotated[
-        Path | None, typer.Option(metavar="FILE", exists=True, dir_okay=False, help="The method's own if left out.")
-    ] = None,
+        Path, typer.Option("--data", metavar="DATA", exists=True, help="Real photographs; their train split is used.")
+    ],
+    recipe: RecipeOption = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Run folder; in the cache else.")
     ] = None,
@@ -151,4 +150,4 @@ def forge_fit(
     folder = train_generator(
         method, data, recipe=recipe, out=out, overrides=overrides or (), resume=resume, progress=not quiet
     )
-    typer.echo(f"network: {folder}")
+    typer.echo(f"generator: {folder}")

@@ -7,15 +7,7 @@ from typing import Annotated
 
 import typer
 
-from facewitness.cli.errors import (
-    STYLE,
-    QuietOption,
-    RecipeArgument,
-    ResumeOption,
-    RunOption,
-    SetOption,
-    check_choice,
-)
+from facewitness.cli.options import STYLE, QuietOption, RecipeArgument, ResumeOption, RunOption, SetOption, check_choice
 
 lae_app = typer.Typer(**STYLE)
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from facewitness.cli import output
-from facewitness.cli.errors import STYLE, check_choice
+from facewitness.cli.options import STYLE, check_choice
 
 recipes_app = typer.Typer(**STYLE)
 

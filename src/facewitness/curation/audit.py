@@ -1,7 +1,7 @@
 """``facewitness data audit``: what a detector could learn from a data set instead of forgeries.
 
-People or near-duplicates in two splits; and the AUC that each trivial trait of the files reaches by itself at telling
-fakes from reals: over everything, within each source, and for each method within the sources it was made from.
+People or near-duplicates in two splits; and the AUC that each shortcut feature of the files reaches by itself at
+telling fakes from reals: over everything, within each source, and for each method within the sources it was made from.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from rich.progress import track
 
 from facewitness.compute.pool import map_ordered
 from facewitness.curation import duplicates
-from facewitness.curation.file_stats import CATEGORIES, NUMBERS, Traits, traits
+from facewitness.curation.file_stats import CATEGORIES, NUMBERS, FileStatistics, file_statistics
 from facewitness.data import manifest as manifests
+from facewitness.data import sources as readers
 from facewitness.metrics.detection import auc
 from facewitness.reporting.markdown import provenance_section, table
 from facewitness.types import ManifestError, Sample, Status
 
 LIMIT = 0.6
-"""A trait that reaches a higher AUC is warned of."""
+"""A feature that reaches a higher AUC is warned of."""
 
 LEAST = 20
 """Pictures of either label below which no AUC is stated."""
@@ -50,10 +51,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Shortcut:
-    """How well one trait tells fakes from reals. ``where`` is "all", "source NAME" or "method NAME"."""
+    """How well one feature shortcuts fakes from reals. ``where`` is "all", "source NAME" or "method NAME"."""
 
     where: str
-    trait: str
+    feature: str
     auc: float  # at least 0.5: which way it points does not matter
     low: float  # 95 % interval (Hanley and McNeil, 1982)
     high: float
@@ -61,7 +62,7 @@ class Shortcut:
     fakes: int
 
     @property
-    def is_told(self) -> bool:
+    def is_warned_of(self) -> bool:
         """Whether to warn of it."""
         return self.auc > LIMIT and self.low > 0.5
 
@@ -75,7 +76,7 @@ class Audit:
     unreadable: Mapping[str, str]  # path -> status
     people: Sequence[str]  # who is in two splits
     near: Sequence[tuple[str, str]]  # near-duplicates in two splits
-    tells: Sequence[Shortcut]  # the highest AUC first
+    shortcuts: Sequence[Shortcut]  # the highest AUC first
     warnings: Sequence[str]
 
     def as_json(self) -> dict[str, Any]:
@@ -83,30 +84,30 @@ class Audit:
         return asdict(self)
 
 
-def audit(manifest: Path, *, workers: int | None = None, progress: bool = True) -> Audit:
+def audit(data: Path, *, workers: int | None = None, progress: bool = True) -> Audit:
     """Look into the files of a manifest.
 
     Raises:
         ManifestError: the manifest cannot be read or is empty.
     """
-    samples = manifests.read(manifest)
+    samples = readers.read(data)
     if not samples:
-        raise ManifestError(f"{manifest}: no sample in it")
-    results = map_ordered(traits, [sample.path for sample in samples], workers, chunk=32)
+        raise ManifestError(f"{data}: no sample in it")
+    results = map_ordered(file_statistics, [sample.path for sample in samples], workers, chunk=32)
     found = list(_counted(results, len(samples), progress))
     readable = [(s, t) for s, t in zip(samples, found, strict=True) if t.status is Status.OK]
     unreadable = {str(s.path): str(t.status) for s, t in zip(samples, found, strict=True) if t.status is not Status.OK}
     people = _people(samples)
     near = _near(readable)
-    tells = sorted(_tells(readable), key=lambda tell: -tell.auc)
+    shortcuts = sorted(_shortcuts(readable), key=lambda shortcut: -shortcut.auc)
     return Audit(
         counts=_table((s.method, s.split) for s in samples),
         sources=_table((s.dataset or "unnamed", "fake" if s.label else "real") for s in samples),
         unreadable=unreadable,
         people=people,
         near=near,
-        tells=tells,
-        warnings=list(_warnings(people, near, unreadable, tells)),
+        shortcuts=shortcuts,
+        warnings=list(_warnings(people, near, unreadable, shortcuts)),
     )
 
 
@@ -114,11 +115,11 @@ def markdown(found: Audit, title: str, manifest: Path | None = None, command: Se
     """The audit as a page, which names the manifest and the command it came from."""
     verdict = "\n".join(f"- {warning}" for warning in found.warnings) or "Nothing to warn of."
     rows = [
-        (t.where, t.trait, f"{t.auc:.3f} ({t.low:.3f}-{t.high:.3f})", f"{t.reals} / {t.fakes}")
-        for t in found.tells[:25]
+        (t.where, t.feature, f"{t.auc:.3f} ({t.low:.3f}-{t.high:.3f})", f"{t.reals} / {t.fakes}")
+        for t in found.shortcuts[:25]
     ]
     counts = [(name, *(str(by.get(split, 0)) for split in manifests.SPLITS)) for name, by in found.counts.items()]
-    facts = [f"Manifest: SHA-256 `{manifests.digest(manifest)}`"] if manifest else []
+    facts = [f"Manifest: SHA-256 `{manifests.digest(manifest)}`"] if manifest and manifest.is_file() else []
     facts.append("Intervals: 95 %, Hanley and McNeil (1982); categories judged on halves of the people, seed 0")
     sources = [(name, str(by.get("real", 0)), str(by.get("fake", 0))) for name, by in found.sources.items()]
     return "\n\n".join(
@@ -129,8 +130,8 @@ def markdown(found: Audit, title: str, manifest: Path | None = None, command: Se
             table(("source", "real", "fake"), sources),
             f"People in two splits: {len(found.people)}. Pairs of near-duplicates in two splits (perceptual hashes "
             f"at most {duplicates.DISTANCE} of 64 bits apart): {len(found.near)}. Unreadable: {len(found.unreadable)}.",
-            "## What the files alone tell\n\nAUC of one trait at telling fakes from reals, the 25 highest; 0.5 tells "
-            f"nothing, above {LIMIT} is warned of.\n\n" + table(("where", "trait", "AUC", "real / fake"), rows),
+            "## Shortcut features of the files\n\nAUC of one feature between fakes and reals, the 25 highest; 0.5 is "
+            f"chance, above {LIMIT} is warned of.\n\n" + table(("where", "feature", "AUC", "real / fake"), rows),
             provenance_section(command, facts),
         ]
     )
@@ -144,7 +145,7 @@ def _people(samples: Sequence[Sample]) -> list[str]:
     return sorted(person for person, own in splits.items() if len(own) > 1)
 
 
-def _near(readable: Sequence[tuple[Sample, Traits]]) -> list[tuple[str, str]]:
+def _near(readable: Sequence[tuple[Sample, FileStatistics]]) -> list[tuple[str, str]]:
     """Pairs in two splits. Pairs within one are no harm: a fake is nearly its original."""
     found = duplicates.pairs([t.hash for _, t in readable])
     return [
@@ -154,7 +155,7 @@ def _near(readable: Sequence[tuple[Sample, Traits]]) -> list[tuple[str, str]]:
     ]
 
 
-def _tells(readable: Sequence[tuple[Sample, Traits]]) -> Iterator[Shortcut]:
+def _shortcuts(readable: Sequence[tuple[Sample, FileStatistics]]) -> Iterator[Shortcut]:
     yield from _of("all", readable, ("source",))
     yield from _of("all", readable, (*NUMBERS, *CATEGORIES))
     for source in sorted({s.dataset for s, _ in readable}):
@@ -166,7 +167,7 @@ def _tells(readable: Sequence[tuple[Sample, Traits]]) -> Iterator[Shortcut]:
         yield from _of(f"method {method}", own, (*NUMBERS, *CATEGORIES))
 
 
-def _of(where: str, pairs: Sequence[tuple[Sample, Traits]], names: Iterable[str]) -> Iterator[Shortcut]:
+def _of(where: str, pairs: Sequence[tuple[Sample, FileStatistics]], names: Iterable[str]) -> Iterator[Shortcut]:
     labels = np.array([s.label for s, _ in pairs])
     fakes, reals = int(labels.sum()), int((1 - labels).sum())
     if min(fakes, reals) < LEAST:
@@ -214,7 +215,7 @@ def _standard_error(area: float, fakes: int, reals: int) -> float:
 
 
 def _warnings(
-    people: Sequence[str], near: Sequence[tuple[str, str]], unreadable: Mapping[str, str], tells: Sequence[Shortcut]
+    people: Sequence[str], near: Sequence[tuple[str, str]], unreadable: Mapping[str, str], shortcuts: Sequence[Shortcut]
 ) -> Iterator[str]:
     if people:
         shown = ", ".join(people[:_SHOWN])
@@ -225,11 +226,11 @@ def _warnings(
     if unreadable:
         first = next(iter(unreadable))
         yield f"{len(unreadable)} files cannot be read (first: {first}): fetch them again or remove them"
-    for tell in tells:
-        if tell.is_told:
-            remedy = _REMEDY[_LIKE.get(tell.trait, tell.trait)]
-            area = f"AUC {tell.auc:.3f} ({tell.low:.3f}-{tell.high:.3f})"
-            yield f"{tell.where}: {tell.trait} alone reaches {area}: {remedy}"
+    for shortcut in shortcuts:
+        if shortcut.is_warned_of:
+            remedy = _REMEDY[_LIKE.get(shortcut.feature, shortcut.feature)]
+            area = f"AUC {shortcut.auc:.3f} ({shortcut.low:.3f}-{shortcut.high:.3f})"
+            yield f"{shortcut.where}: {shortcut.feature} alone reaches {area}: {remedy}"
 
 
 def _table(cells: Iterable[tuple[str, str]]) -> dict[str, dict[str, int]]:

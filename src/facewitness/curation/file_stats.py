@@ -1,4 +1,4 @@
-"""What a picture's file tells without a look at what it shows. None of it should tell a forgery from a photograph."""
+"""Statistics of a file apart from what its picture shows; none should separate forgeries from reals."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SUBSAMPLING = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
 
 
 @dataclass(frozen=True, slots=True)
-class Traits:
+class FileStatistics:
     """Trivial features of one file. Of a file that cannot be read only ``status`` counts."""
 
     status: Status
@@ -33,7 +33,7 @@ class Traits:
     width: int = 0
     height: int = 0
     bytes: int = 0
-    mode: str = ""  # colour mode, which tells the bit depth: RGB, L, I;16
+    mode: str = ""  # colour mode, which shortcuts the bit depth: RGB, L, I;16
     jpeg_quality: float = float("nan")  # estimated from the luminance table; NaN for other formats
     jpeg_table: str = ""  # fingerprint of the quantisation tables
     subsampling: str = ""
@@ -57,16 +57,16 @@ class Traits:
         return self.metadata_bytes > 0
 
 
-def traits(path: Path) -> Traits:
-    """The traits of a file; one that cannot be read has its status and nothing else."""
+def file_statistics(path: Path) -> FileStatistics:
+    """Return the statistics of a file; one that cannot be read has its status and nothing else."""
     try:
         rgb = image.read(path)
         with PIL.Image.open(path) as picture:
             return _traits(path, picture, rgb)
     except MediaError as error:
-        return Traits(error.status)
+        return FileStatistics(error.status)
     except OSError:
-        return Traits(Status.UNREADABLE)
+        return FileStatistics(Status.UNREADABLE)
 
 
 def quality(tables: dict[int, list[int]]) -> float:
@@ -78,12 +78,12 @@ def quality(tables: dict[int, list[int]]) -> float:
     return float(qualities[int(np.abs(sums - total).argmin())])
 
 
-def _traits(path: Path, picture: PIL.Image.Image, rgb: np.ndarray) -> Traits:
+def _traits(path: Path, picture: PIL.Image.Image, rgb: np.ndarray) -> FileStatistics:
     tables = getattr(picture, "quantization", None) or {}
     told = ("exif", "xmp", "XML:com.adobe.xmp", "comment", "photoshop", "Description", "Software")
     found = [picture.info[name] for name in told if name in picture.info]
     jpeg = isinstance(picture, JpegImagePlugin.JpegImageFile)
-    return Traits(
+    return FileStatistics(
         Status.OK,
         format=picture.format or "",
         suffix=path.suffix.lower(),

@@ -24,6 +24,7 @@ from facewitness.types import REAL_METHOD, ManifestError, Points, Sample, Split
 
 COLUMNS = tuple(field.name for field in fields(Sample))
 REQUIRED = ("path", "label")
+SUFFIXES = (".csv", ".parquet")
 SPLITS: tuple[str, ...] = get_args(Split)
 UNNAMED_METHOD = "unnamed"
 """The ``method`` of a fake whose row names none."""

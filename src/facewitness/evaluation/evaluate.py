@@ -173,7 +173,10 @@ def selected(manifest: Path, split: str, methods: Sequence[str] | None) -> list[
     samples = [sample for sample in everything if split in (sample.split, ALL)]
     if not samples:
         have = ", ".join(sorted({sample.split for sample in everything})) or "none, it is empty"
-        raise ManifestError(f"{manifest}: no sample in the split {split!r}; its splits are: {have}")
+        raise ManifestError(
+            f"{manifest}: no sample in the split {split!r}; its splits are: {have}; name one of these with --split, or "
+            f"deal splits: facewitness data split {manifest} --out divided.parquet"
+        )
     _check_present(methods or (), samples, manifest, split)
     return samples if methods is None else manifests.of_methods(samples, methods)
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from facewitness import config, storage
 from facewitness.data import manifest as manifests
+from facewitness.data.sources import as_manifest
 from facewitness.detectors import cards
 from facewitness.detectors.architectures import ARCHITECTURES
 from facewitness.experiments import samples as sets
@@ -51,8 +52,9 @@ class Plan:
         self, recipe: Path, out: Path | None = None, overrides: Sequence[str] = (), *, trust_record: bool = False
     ) -> None:
         self.recipe, self.overrides, self.trust_record = recipe, tuple(overrides), trust_record
-        self.settings: ExperimentRecipe = load(recipe, overrides)
-        self.out = out or Path("out") / self.settings.name
+        settings = load(recipe, overrides)
+        self.out = out or Path("out") / settings.name
+        self.settings: ExperimentRecipe = _with_manifests(settings, self.out)
         self.sections: Mapping[str, RunSection] = {run.name: run for run in self.settings.run}
         self.samples: Callable[[Path], list[Sample]] = functools.cache(
             lambda file: sets.by_video(manifests.read(file), self.settings.by_video)
@@ -239,6 +241,14 @@ class Plan:
                 record.parent.mkdir(parents=True, exist_ok=True)
                 storage.write_text(record, self._digests[key])
         return self._digests[key]
+
+
+def _with_manifests(settings: ExperimentRecipe, out: Path) -> ExperimentRecipe:
+    """The recipe with a manifest in place of a folder of the user's own; its people are dealt into splits."""
+    if not Path(settings.manifest).is_dir():
+        return settings
+    file = as_manifest(Path(settings.manifest), out / "data", divide=True, seed=settings.seeds[0])
+    return settings.model_copy(update={"manifest": str(file)})
 
 
 def run_key(training: TrainRecipe, data: str) -> str:

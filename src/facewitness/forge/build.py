@@ -22,7 +22,7 @@ from facewitness.types import CropProfile, ForgeError, Sample
 class DataSection(Recipe):
     """The photographs: a manifest, or a folder that a reader of ``facewitness.data.sources`` knows."""
 
-    path: str
+    path: str = ""  # see ``data.sources.read``; no photographs come with the package
     people: int | None = Field(None, ge=2)  # at most so many people of each source in each split; all if left out
     leave_out: tuple[str, ...] = ()  # file names without suffix, as of near-duplicates that `data audit` found
 
@@ -84,10 +84,11 @@ def build(
     methods = check_methods(settings.methods) or list(METHODS)
     unfitted = [name for name in methods if METHODS[name].network and not generators.ready(name)]
     if unfitted:
-        fits = "; ".join(f"facewitness forge fit {name}" for name in unfitted)
+        fits = "; ".join(f"facewitness forge train-generator {name}" for name in unfitted)
         raise ForgeError(f"{', '.join(unfitted)}: no weights yet; run once: {fits}")
     counts: Mapping[str, int] = {split: n for split, n in settings.counts.model_dump().items() if n}
-    samples = [s for s in sources.read(Path(settings.data.path)) if s.label == 0 and s.split in counts]
+    everything = sources.read_divided(config.named(settings.data.path), settings.seed)
+    samples = [s for s in everything if s.label == 0 and s.split in counts]
     samples = [s for s in samples if s.path.stem not in settings.data.leave_out]
     if not samples:
         raise ForgeError(f"{settings.data.path}: no real photograph in the splits that counts names")

@@ -57,7 +57,8 @@ def forge_dataset(
 ) -> Path:
     """Forge the largest face of every real photograph of ``source`` by each method; return the manifest.
 
-    ``source`` is a photograph, a folder of photographs, or anything ``data.sources.read`` knows. ``limit`` takes that
+    ``source`` is anything that ``data.sources.read`` knows; data without splits is divided by identity before it is
+    forged, so that a forgery's donor is of the same split. ``limit`` takes that
     many photographs, spread evenly. Without ``methods`` all are taken that are at hand: those whose network was not
     fitted are passed over. Started again with the same settings, it goes on where it stopped.
 
@@ -66,7 +67,7 @@ def forge_dataset(
             with other settings or cannot be written.
     """
     chosen = check_methods(methods) or [name for name, m in METHODS.items() if not m.network or generators.ready(name)]
-    samples = _photographs(source, splits, limit)
+    samples = _photographs(source, splits, limit, seed)
     style = Style(seed, encoding, square)
     return make_set(samples, out, chosen, style, pairing.each, workers=workers, progress=progress)
 
@@ -134,23 +135,12 @@ def check_methods(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _photographs(source: Path, splits: Sequence[str] | None, limit: int | None) -> list[Sample]:
-    if source.is_file() and source.suffix.lower() in image.SUFFIXES:
-        samples = [Sample(source, 0, identities=(source.stem,), dataset="own")]
-    elif source.is_dir() and not _is_data(source):
-        files = sorted(p for p in source.rglob("*") if p.suffix.lower() in image.SUFFIXES)
-        samples = [Sample(p, 0, identities=(p.relative_to(source).as_posix(),), dataset=source.name) for p in files]
-    else:
-        samples = sources.read(source)
-    samples = [s for s in samples if s.label == 0 and (not splits or s.split in splits)]
+def _photographs(source: Path, splits: Sequence[str] | None, limit: int | None, seed: int) -> list[Sample]:
+    samples = [s for s in sources.read_divided(source, seed) if s.label == 0 and (not splits or s.split in splits)]
     if not samples:
         where = f" in split {', '.join(splits)}: leave out --split, or name another" if splits else ": check the path"
         raise ForgeError(f"{source}: no real photograph{where}")
     return spread(samples, limit)
-
-
-def _is_data(folder: Path) -> bool:
-    return any((folder / name).exists() for name in ("faces.csv", "real", "fake", "manifest.parquet"))
 
 
 def _open(out: Path, settings: Mapping[str, Any]) -> None:

@@ -1,7 +1,6 @@
-"""The networks behind some manipulations: ONNX files in the user's cache, made by ``facewitness forge fit``, run
-without torch. Here they are found, checked and run on aligned squares.
+"""The generators behind some manipulations: ONNX files in the user's cache, run without torch on aligned squares.
 
-    CACHE/forge/METHOD/model.onnx    CACHE/forge/METHOD/card.json (what was trained, on whom, how; the file's SHA-256)
+CACHE/forge/METHOD/model.onnx    CACHE/forge/METHOD/card.json (what was trained, on whom, how; the file's SHA-256)
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ def card(method: str) -> Mapping[str, Any]:
         ForgeError: the method was not fitted yet, or its card cannot be read.
     """
     path = folder(method) / CARD
-    mend = f"run `facewitness forge fit {method}`"
+    mend = f"run `facewitness forge train-generator {method}`"
     try:
         said: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -83,7 +82,7 @@ class Network:
         path = folder(method) / MODEL
         content = path.read_bytes()
         if hashlib.sha256(content).hexdigest() != self.card["weights"]:
-            raise ForgeError(f"{path} is not the file its card describes: facewitness forge fit {method}")
+            raise ForgeError(f"{path} is not the file its card describes: facewitness forge train-generator {method}")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # the forge's processes fill the cores; one thread gives the same bytes always
         options.log_severity_level = 3
@@ -136,7 +135,7 @@ def load(method: str) -> Network:
         ForgeError: it was not fitted yet, or its files do not fit each other or this version.
     """
     if not ready(method):
-        raise ForgeError(f"{method} has no weights yet: run `facewitness forge fit {method}` once")
+        raise ForgeError(f"{method} has no weights yet: run `facewitness forge train-generator {method}` once")
     stat = (folder(method) / MODEL).stat()
     return _load(method, str(folder(method)), stat.st_mtime_ns)
 

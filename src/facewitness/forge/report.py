@@ -117,7 +117,7 @@ def _networks(samples: Sequence[Sample]) -> str:
     if not rows:
         return ""
     head = ("method", "size", "steps x batch", "trained on (train split)", "weights, SHA-256")
-    return f"## The networks behind it\n\n{table(head, rows)}\n\nEach fitted by `facewitness forge fit METHOD`."
+    return f"## Generators\n\n{table(head, rows)}\n\nTrained by `facewitness forge train-generator METHOD`."
 
 
 def _speed(summary: Mapping[str, Any]) -> str:

@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from facewitness import storage
+from facewitness import config, storage
 from facewitness.compute.pool import cores
 from facewitness.config import Recipe
 from facewitness.data import manifest, sources
@@ -131,7 +131,7 @@ def wanted(settings: TrainRecipe) -> list[Sample]:
     Raises:
         FacewitnessError: there is no fake of one of them.
     """
-    samples = sources.read(Path(settings.data.path))
+    samples = sources.read_divided(config.named(settings.data.path), settings.seed)
     methods = settings.data.methods
     unknown = sorted(set(methods) - manifest.kinds(samples))
     if unknown:
@@ -148,7 +148,10 @@ def pairs_of(
         FacewitnessError: the data cannot be used.
     """
     if not any(s.label == 0 for s in own):
-        raise FacewitnessError(f"{settings.data.path}: no real photograph in {what}")
+        raise FacewitnessError(
+            f"{settings.data.path}: no real photograph in {what}; deal splits: "
+            f"facewitness data split {settings.data.path} --out divided.parquet"
+        )
     gray = settings.loss.kind == "fakeness"
     faces = cached_faces(own, settings.data.loose_side_px, gray=gray, progress=progress)
     return Pairs(faces, own, settings, crop, train=train)

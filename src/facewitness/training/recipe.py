@@ -1,4 +1,4 @@
-"""What a training recipe may say. Values here are the CPU-sized defaults of ``recipes/default-cpu.toml``."""
+"""What a training recipe may say. Values here are the CPU-sized defaults of the recipe ``default-cpu``."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class CropSection(Recipe):
 class DataSection(Recipe):
     """The photographs: a manifest, or a folder that a reader of ``facewitness.data.sources`` knows."""
 
-    path: str
+    path: str = ""  # see ``data.sources.read``; no photographs come with the package
     source_power: float = Field(0.5, ge=0, le=1)  # a data set of n photographs is drawn in proportion to n ** power
     loose_side_px: int = Field(400, ge=64)  # faces are kept with their surroundings, reduced to at most this side
     pairs_per_epoch: int = Field(6000, ge=1)
@@ -146,7 +146,7 @@ class TrainRecipe(Recipe):
     seed: int = 0
     trained_on: str = ""
     licence: str = ""
-    data: DataSection
+    data: DataSection = DataSection()
     net: NetSection = NetSection()
     crop: CropSection = CropSection()
     forge: ForgeSection = ForgeSection()

@@ -150,7 +150,7 @@ def test_a_network_is_fitted_published_and_used(
     name: str, extra: tuple[str, ...], head: Portrait, toy_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(ForgeError, match=f"forge fit {name}"):
+    with pytest.raises(ForgeError, match=f"forge train-generator {name}"):
         generators.load(name)
     folder = train_generator(name, toy_data, overrides=[*TINY, *extra], progress=False)
     card = json.loads((folder / "card.json").read_text())

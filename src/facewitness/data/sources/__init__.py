@@ -1,20 +1,23 @@
-"""Readers, one file per layout: ``read`` tells our own folders apart, ``listing`` reads the one that is named."""
+"""Readers, one file per layout: ``read`` takes whatever a user names as data, ``listing`` reads a named layout."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 
-from facewitness.data import manifest
+from facewitness.data import manifest, splits
 from facewitness.data.sources import celeba, celebdf, dffd, faceforensics, faces, folder, uadfv
 from facewitness.data.sources.layouts import Choice, Layout
 from facewitness.types import ManifestError, Sample
 
-__all__ = ["LAYOUTS", "MANIFESTS", "Choice", "Layout", "listing", "read"]
+__all__ = ["LAYOUTS", "MANIFESTS", "Choice", "Layout", "as_manifest", "listing", "read", "read_divided"]
 
 MANIFESTS = ("manifest.parquet", "manifest.csv")
+SHARES = (0.6, 0.2, 0.2)
+"""Of people in train, val and test, where the data has no splits: ten photographs are enough for each to get two."""
 _ALL = (
     Layout("faceforensics", "FaceForensics++ with FaceShifter: c0, c23, c40, mask videos", faceforensics.read),
     Layout("deepfakedetection", "DeepFakeDetection, in the tree of FaceForensics++", faceforensics.read_dfd),
@@ -24,7 +27,7 @@ _ALL = (
     Layout("uadfv", "UADFV: real/ and fake/ videos", uadfv.read),
     Layout("celeba", "CelebA: real photographs, attributes, official partition", celeba.read),
     Layout("faces", "a folder with faces.csv: real photographs and their terms", lambda root, _: faces.read(root)),
-    Layout("folder", "a folder with real/ and fake/METHOD/, of pictures or videos", folder.read_all),
+    Layout("folder", "a folder with real/ and fake/METHOD/, or of real photographs alone; or videos", folder.read_all),
     Layout("csv", "a manifest of your own, CSV or Parquet, of pictures or videos", lambda root, _: manifest.read(root)),
 )
 LAYOUTS: Mapping[str, Layout] = MappingProxyType({layout.name: layout for layout in _ALL})
@@ -32,26 +35,70 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType({layout.name: layout for layout
 
 
 def read(path: Path) -> list[Sample]:
-    """Samples of a manifest, or of a folder that has a manifest, a ``faces.csv``, or ``real/`` and ``fake/``.
+    """Return the samples of whatever a user names as data.
 
-    A manifest in a folder goes before everything else there: a set made by ``facewitness forge`` has a ``real/`` too.
+    Args:
+        path: a manifest; a photograph; or a folder with a manifest, with a ``faces.csv``, with ``real/`` and ``fake/``,
+            or with real photographs alone. A manifest in a folder goes before everything else there: a set made by
+            ``facewitness forge`` has a ``real/`` too.
 
     Raises:
         ManifestError: the path is none of these.
     """
+    if path.suffix.lower() in folder.PHOTOGRAPHS and path.is_file():
+        return [Sample(path, 0, identities=(path.stem,), dataset="own")]
     if path.is_file():
         return manifest.read(path)
-    for name in MANIFESTS:
-        if (path / name).is_file():
-            return manifest.read(path / name)
-    if (path / faces.TABLE).is_file():
-        return faces.read(path)
-    if (path / "real").is_dir() or (path / "fake").is_dir():
-        return folder.read(path)
-    raise ManifestError(
-        f"{path}: neither a manifest nor a data folder; expected {', '.join(MANIFESTS)}, {faces.TABLE}, or the "
-        "folders real/ and fake/ in it"
-    )
+    if not path.is_dir():
+        raise ManifestError(f"{path}: no such file or folder; name a manifest or a folder of photographs")
+    file = _manifest_in(path)
+    if file is not None:
+        return manifest.read(file)
+    return faces.read(path) if (path / faces.TABLE).is_file() else folder.read(path)
+
+
+def read_divided(path: Path, seed: int = 0) -> list[Sample]:
+    """Return the samples of ``read``; where the data has no splits, deal them by identity, 60, 20 and 20 in a hundred.
+
+    Fewer than three people are not divided: all stay in ``train``.
+    """
+    samples = read(path)
+    if _has_splits(path) or len(set(splits.groups(samples))) < len(manifest.SPLITS):
+        return samples
+    return splits.assign(samples, SHARES, seed)
+
+
+def as_manifest(path: Path, out: Path, *, divide: bool = False, seed: int = 0) -> Path:
+    """Return a manifest of whatever a user names as data: the one there is, or one that is written into ``out``.
+
+    Args:
+        path: see ``read``.
+        out: folder for ``manifest.parquet``, if there is none yet.
+        divide: deal splits as ``read_divided`` does; otherwise data without splits is all in ``test``, to be judged.
+        seed: of the splits.
+
+    Raises:
+        ManifestError: the path is no data.
+    """
+    file = path if path.suffix.lower() in manifest.SUFFIXES else _manifest_in(path)
+    if file is not None:
+        return file
+    samples = read_divided(path, seed) if divide else read(path)
+    if not divide and not _has_splits(path):
+        samples = [replace(sample, split="test") for sample in samples]
+    out.mkdir(parents=True, exist_ok=True)
+    manifest.write(samples, out / MANIFESTS[0])
+    return out / MANIFESTS[0]
+
+
+def _manifest_in(path: Path) -> Path | None:
+    return next((path / name for name in MANIFESTS if (path / name).is_file()), None)
+
+
+def _has_splits(path: Path) -> bool:
+    """Whether the data says who is trained on: a manifest does, and so does ``faces.csv``."""
+    is_manifest = path.suffix.lower() in manifest.SUFFIXES or _manifest_in(path) is not None
+    return is_manifest or (path / faces.TABLE).is_file()
 
 
 def listing(name: str, root: Path, choice: Choice | None = None) -> list[Sample]:

@@ -1,7 +1,8 @@
-"""Reader for the plainest data set there is: a folder with ``real/``, ``fake/`` and, if known, ``masks/``.
+"""Reader for a folder with ``real/``, ``fake/`` and, if known, ``masks/``; or with nothing but real photographs.
 
 ``fake/METHOD/photo.jpg`` names its method; ``fake/photo.jpg`` does not. The mask of ``fake/a/b.jpg`` is
-``masks/a/b.png``. Identities are file stems, so a forgery and its original never part when splits are assigned.
+``masks/a/b.png``. Identities are file stems, so a forgery and its original never part when splits are assigned. In a
+folder without ``real/`` and ``fake/`` every photograph is real and shows a person of its own, named by its path.
 """
 
 from __future__ import annotations
@@ -29,13 +30,12 @@ def read(folder: Path, suffixes: frozenset[str] = PHOTOGRAPHS) -> list[Sample]:
     ``dataset`` is the folder's own name.
 
     Raises:
-        ManifestError: there is neither ``real/`` nor ``fake/``, both hold no photograph, or a mask is
-            ambiguous or lossy.
+        ManifestError: there is no photograph, or a mask is ambiguous or lossy.
     """
     folder = Path(folder)
     real, fake = folder / "real", folder / "fake"
     if not real.is_dir() and not fake.is_dir():
-        raise ManifestError(f"{folder} has neither a folder real/ nor a folder fake/; make at least one of them")
+        return _all_real(folder, suffixes)
     masks = _masks(folder / "masks", suffixes)
     name = folder.resolve().name
     samples = [
@@ -61,6 +61,25 @@ def read(folder: Path, suffixes: frozenset[str] = PHOTOGRAPHS) -> list[Sample]:
         )
     if not samples:
         raise ManifestError(f"{folder}: nothing to read in real/ or fake/; known are {', '.join(sorted(suffixes))}")
+    return samples
+
+
+def _all_real(folder: Path, suffixes: frozenset[str]) -> list[Sample]:
+    name = folder.resolve().name
+    samples = [
+        Sample(
+            path=path,
+            label=0,
+            video=_video(path, folder),
+            identities=(path.relative_to(folder).as_posix(),),
+            dataset=name,
+        )
+        for path in _files(folder, suffixes)
+    ]
+    if not samples:
+        raise ManifestError(
+            f"{folder}: no photograph in it, and no folders real/ and fake/; known are {', '.join(sorted(suffixes))}"
+        )
     return samples
 
 

@@ -1,1 +1,1 @@
-"""Training of the networks behind some manipulations: ``facewitness forge fit``."""
+"""Training of the networks behind some manipulations: ``facewitness forge train-generator``."""

@@ -1,4 +1,4 @@
-"""What the recipe of ``facewitness forge fit`` may say. Each method has its own defaults, sized for two CPU cores."""
+"""The recipe of ``facewitness forge train-generator``; each method has its own defaults, sized for two CPU cores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``facewitness forge fit METHOD``: a method's network, trained on the train split and put where the forge finds it."""
+"""``facewitness forge train-generator METHOD``: train a method's network and put it where the forge finds it."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def mirrored(portrait: Portrait) -> Portrait:
 
 def _samples(task: Task, data: Path, settings: ForgerRecipe) -> list[Sample]:
     """Real photographs of the train split; of sources that forbid swaps only where the person stays who they are."""
-    samples = [s for s in sources.read(data) if s.split == "train" and s.label == 0]
+    samples = [s for s in sources.read_divided(data, settings.seed) if s.split == "train" and s.label == 0]
     if not task.keeps_identity:
         samples = [s for s in samples if swap_allowed(s.dataset)]
     if not samples:

@@ -1,4 +1,4 @@
-"""The commands that compare: many detectors, many levels of damage, a paper's tables. They stand beside evaluate."""
+"""``facewitness evaluate``: measure a detector, also under degradation, also by clusters of its features."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 
 from facewitness.cli import output
-from facewitness.cli.errors import (
+from facewitness.cli.errors import EvaluateGroup
+from facewitness.cli.options import (
     STYLE,
+    DataArgument,
     DetectorOption,
     LimitOption,
-    ManifestArgument,
     MethodsOption,
     PageOption,
     QuietOption,
@@ -23,12 +24,67 @@ from facewitness.cli.errors import (
     check_detector,
 )
 
-study_app = typer.Typer(**STYLE)
+evaluate_app = typer.Typer(cls=EvaluateGroup, **STYLE)
 
 
-@study_app.command(epilog="Example: facewitness robustness forged/manifest.parquet --operator jpeg --out robust")
+@evaluate_app.command("run", epilog="Example: facewitness evaluate forged --out scores --page page.md")
+def run(
+    data: DataArgument,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Folder for scores and table.")
+    ],
+    detector: DetectorOption = "default",
+    split: Annotated[str, typer.Option(metavar="NAME", help="train, val, test or all.")] = "test",
+    page: PageOption = None,
+    readme: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", exists=True, dir_okay=False, help="Put a short table between the marks of a file."
+        ),
+    ] = None,
+    left_out: Annotated[
+        list[str] | None,
+        typer.Option(metavar="METHOD=DETECTOR", help="A detector trained without a method, judged on it; repeatable."),
+    ] = None,
+    trained_on: Annotated[
+        list[str] | None,
+        typer.Option(metavar="METHOD", help="A method the detector has seen; repeatable; all if left out."),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the bootstrap.")] = 0,
+    workers: WorkersOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Measure a detector on a manifest: one tidy table with intervals.
+
+    OUT/table.csv has a row for each number of each method and source; OUT/scores.parquet a row for each photograph.
+    """
+    check_detector(detector)
+    check_choice(split, ("train", "val", "test", "all"), "--split")
+    others = dict(_pair(text) for text in left_out or ())
+    from facewitness.data.sources import as_manifest
+    from facewitness.evaluation.evaluate import evaluate as run_evaluation
+
+    table = run_evaluation(
+        as_manifest(data, out),
+        detector,
+        out,
+        split=split,
+        seed=seed,
+        workers=workers,
+        progress=not quiet,
+        command=["facewitness", *sys.argv[1:]],
+        page=page,
+        readme=readme,
+        left_out=others,
+        trained_on=trained_on or None,
+    )
+    output.auc_by_method(table.with_suffix(".csv"))
+    typer.echo(f"table: {table.with_suffix('.csv')}" + (f"; page: {page}" if page else ""))
+
+
+@evaluate_app.command(epilog="Example: facewitness evaluate robustness forged --operator jpeg --out robust")
 def robustness(
-    manifest: ManifestArgument,
+    data: DataArgument,
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Folder for rows and curves.")
     ],
@@ -59,10 +115,11 @@ def robustness(
     check_choice(target, ("pair", "fake"), "--target")
     for name in operator or ():
         check_choice(name, tuple(OPERATORS), "--operator")
+    from facewitness.data.sources import as_manifest
     from facewitness.evaluation.robustness_report import robustness as measure
 
     table = measure(
-        manifest,
+        as_manifest(data, out),
         detector,
         out,
         page=page,
@@ -79,12 +136,12 @@ def robustness(
     typer.echo(f"table: {table}" + (f"; page: {page}" if page else ""))
 
 
-@study_app.command(
-    epilog="Example: facewitness cluster runs/mine forged/manifest.parquet --anchor forged/real/1.jpg --out out"
+@evaluate_app.command(
+    epilog="Example: facewitness evaluate cluster runs/mine forged --anchor forged/real/1.jpg --out out"
 )
 def cluster(
     detector: Annotated[str, typer.Argument(metavar="DETECTOR", help="A run folder, an exported folder, or a name.")],
-    manifest: ManifestArgument,
+    data: DataArgument,
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Folder for table, figure and record.")
     ],
@@ -106,11 +163,12 @@ def cluster(
     """
     check_choice(split, ("train", "val", "test"), "--split")
     check_detector(detector, "DETECTOR")
+    from facewitness.data.sources import as_manifest
     from facewitness.evaluation.clustering import cluster as run_clustering
 
     record = run_clustering(
         detector,
-        manifest,
+        as_manifest(data, out),
         out,
         anchor=anchor,
         split=split,
@@ -122,3 +180,11 @@ def cluster(
         command=["facewitness", *sys.argv[1:]],
     )
     output.clusters(record)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    method, separator, detector = text.partition("=")
+    if not (separator and method and detector):
+        raise typer.BadParameter(f"{text!r} is not of the form METHOD=DETECTOR", param_hint="--left-out")
+    check_detector(detector, "--left-out")
+    return method, detector

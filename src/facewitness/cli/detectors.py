@@ -1,0 +1,70 @@
+"""``facewitness export``, ``import`` and ``detectors``: detectors as folders, and what there is."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facewitness.cli import output
+from facewitness.cli.options import (
+    STYLE,
+    check_choice,
+)
+
+detectors_app = typer.Typer(**STYLE)
+
+
+@detectors_app.command(epilog="Example: facewitness export runs/mine detectors/mine")
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", exists=True, file_okay=False, help="A run folder.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for model.onnx and card.json.")],
+) -> None:
+    """Turn a run folder into ONNX and a card. Needs the extra `train`."""
+    from facewitness.detectors.export import export_run
+
+    typer.echo(f"exported: {export_run(run, out)}")
+
+
+@detectors_app.command("import", epilog="Example: facewitness import mesonet Meso4_DF.h5 --out detectors/meso4-df")
+def import_(
+    system: Annotated[str, typer.Argument(metavar="SYSTEM", help="mesonet, classnseg or xception.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="The published weights.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Folder for the detector.")],
+    channels: Annotated[
+        str, typer.Option(metavar="ORDER", help="rgb, or bgr for weights trained on pictures read by OpenCV.")
+    ] = "rgb",
+) -> None:
+    """Turn published weights into a detector that scans. Needs the extra `train`."""
+    check_choice(system, ("mesonet", "classnseg", "xception"), "SYSTEM")
+    check_choice(channels, ("rgb", "bgr"), "--channels")
+    from facewitness.detectors.published_weights import import_weights
+
+    folder = import_weights(system, files, out, channels=channels)
+    typer.echo(f"detector: {folder}; it is not calibrated: its scores carry no verdict")
+
+
+@detectors_app.command(epilog="Examples: facewitness detectors default; facewitness detectors --measure")
+def detectors(
+    name: Annotated[str | None, typer.Argument(metavar="NAME|FOLDER", help="Show this card in full.")] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Measure how fast each is here (minutes); needs the extra `train`.")
+    ] = False,
+) -> None:
+    """List the detectors at hand, or show one card in full."""
+    from facewitness.detectors import cards, throughput, zoo
+
+    if name is not None:
+        if not Path(name).is_dir():
+            check_choice(name, zoo.names(), "NAME|FOLDER", "or name a folder with a card.json")
+        output.columns(list(output.flat(asdict(cards.read(Path(name)) if Path(name).is_dir() else zoo.card(name)))))
+        return
+    if measure:
+        for known in zoo.names():
+            typer.echo(f"measuring {known} ...", err=True)
+            throughput.measure(known)
+    output.zoo([(known, zoo.card(known), throughput.known(known)) for known in zoo.names()])

@@ -1,0 +1,45 @@
+"""``facewitness scan``: photographs in, a report out."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facewitness.cli import output
+from facewitness.cli.options import (
+    STYLE,
+    DetectorOption,
+    WorkersOption,
+    check_detector,
+)
+
+scan_app = typer.Typer(**STYLE)
+
+
+@scan_app.command(epilog="Example: facewitness scan photo.jpg holiday/ --out report", no_args_is_help=True)
+def scan(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH", exists=True, readable=False, help="Photographs and folders of them."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Folder for the report.")],
+    detector: DetectorOption = "default",
+    workers: WorkersOption = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")] = False,
+) -> None:
+    """Find, score and locate every face; write a report.
+
+    OUT/report.html is for reading, OUT/results.jsonl for programs (one object per file), OUT/overlays/ holds the maps.
+    A scan that was stopped goes on where it was when the same command is typed again.
+    """
+    check_detector(detector)
+    from facewitness.scanning.pipeline import scan_paths
+
+    summary = scan_paths(
+        paths, out, detector, workers=workers, progress=not quiet, command=["facewitness", *sys.argv[1:]]
+    )
+    if not quiet:
+        output.scan_summary(summary)
