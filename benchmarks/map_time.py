@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import facewitness
-from facewitness.detectors.zoo import Detector
+from facewitness.detectors.base import Detector
 from facewitness.provenance import versions
 from facewitness.types import Report, Status
 

@@ -28,9 +28,11 @@ import numpy as np
 import onnxruntime
 
 from facewitness.detectors import zoo
+from facewitness.detectors.base import ONNX_FILE
 from facewitness.media import faces, image
+from facewitness.runtime import BATCH
 from facewitness.scanning.files import collect
-from facewitness.scanning.image import BATCH, versions
+from facewitness.scanning.image import versions
 from facewitness.scanning.pipeline import scan_paths
 from facewitness.types import Image, Status
 
@@ -62,7 +64,7 @@ def compare(folder: Path, detector: str, scratch: Path) -> int:
     print(", ".join(f"{name} {version}" for name, version in versions().items()))
     find_s, inference_s, crops = bound(paths, detector)
     bound_s = (find_s + inference_s) / cores
-    summary = scan_paths([folder], scratch / "scan", detector, progress=False)
+    summary = scan_paths([folder], scratch / "scan", detector)
     if summary.statuses.get(Status.OK.value, 0) == 0:
         print("no face was scored: nothing was measured", file=sys.stderr)
         return 1
@@ -107,7 +109,7 @@ def raw(detector: str) -> Any:
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = 1
     settings.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(folder / zoo.ONNX_FILE), settings, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(str(folder / ONNX_FILE), settings, providers=["CPUExecutionProvider"])
 
 
 def make(folder: Path, photographs: int) -> Path:

@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from facewitness.detectors import throughput, zoo
-from facewitness.detectors.zoo import Detector
+from facewitness.detectors.architectures import ARCHITECTURES
+from facewitness.detectors.base import Detector
 from facewitness.provenance import versions
 
 EACH, MEDIAN = 1.0, 1.5
@@ -46,7 +47,7 @@ def main() -> int:
     print(f"{'':25}{'one at a time':>24}{f'{BATCHES[1]} at once':>24}")
     print(f"{'detector':20}{'px':>5}" + f"{'eager':>8}{'ours':>8}{'ratio':>8}" * 2, flush=True)
     ratios: list[list[float]] = []
-    for name in options.names or zoo.ARCHITECTURES:
+    for name in options.names or ARCHITECTURES:
         pairs = both(name, options.threads, options.seconds)
         throughput.keep(name, pairs[1][1])
         ratios.append([ours / eager for eager, ours in pairs])

@@ -16,6 +16,7 @@ from facewitness.types import (
     CardError,
     CropProfile,
     Detection,
+    DeviceError,
     FacewitnessError,
     Finding,
     ForgeError,
@@ -25,14 +26,15 @@ from facewitness.types import (
     RecipeError,
     Report,
     Sample,
+    ScanError,
     Status,
     Verdict,
 )
 
 if TYPE_CHECKING:
-    from facewitness.detectors.zoo import Detector
+    from facewitness.detectors.base import Detector
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Calibration",
@@ -40,6 +42,7 @@ __all__ = [
     "CardError",
     "CropProfile",
     "Detection",
+    "DeviceError",
     "FacewitnessError",
     "Finding",
     "ForgeError",
@@ -49,6 +52,7 @@ __all__ = [
     "RecipeError",
     "Report",
     "Sample",
+    "ScanError",
     "Status",
     "Verdict",
     "__version__",
@@ -57,19 +61,24 @@ __all__ = [
 ]
 
 
-def load(detector: str | PathLike[str] = "default", threads: int | None = None) -> Detector:
+def load(detector: str | PathLike[str] = "default", threads: int | None = None, device: str = "auto") -> Detector:
     """Open a detector: a name of the zoo, a run folder, or an exported folder (``model.onnx`` + ``card.json``).
 
-    Call it with aligned crops, (N, S, S, 3) uint8 RGB, to get a ``Detection``. ``threads`` bounds the threads of one
-    call; None leaves it to the runtime.
+    Call it with aligned crops, (N, S, S, 3) uint8 RGB, to get a ``Detection``.
+
+    Args:
+        detector: a name or a folder.
+        threads: of one call; None leaves it to the runtime.
+        device: ``cpu``, ``cuda``, the name of another execution provider of onnxruntime, or ``auto``.
 
     Raises:
         CardError: the name is unknown, or the folder's card and weights do not belong together.
+        DeviceError: the device is not there.
         MissingExtraError: a run folder needs the extra ``train``.
     """
     from facewitness.detectors import zoo
 
-    return zoo.load(detector if isinstance(detector, str) else Path(detector), threads)
+    return zoo.load(detector if isinstance(detector, str) else Path(detector), threads, device)
 
 
 def scan(path: str | PathLike[str], detector: str | PathLike[str] | Detector = "default") -> Report:

@@ -1,4 +1,4 @@
-"""The vocabulary of the house: six types, their parts, and the exception tree.
+"""The vocabulary of the package: six types, their parts, and the exception tree.
 
 NumPy only. Everything here is a value; nothing here reads a file or runs a network. The sixth type, ``NetOutput``,
 holds torch tensors and therefore stands in ``facewitness.detectors.output``, where a light install never imports it.
@@ -6,7 +6,8 @@ holds torch tensors and therefore stands in ``facewitness.detectors.output``, wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -22,7 +23,11 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels; r
 Split = Literal["train", "val", "test"]
 
 REAL_METHOD = "real"
-"""The ``method`` of a sample nobody manipulated."""
+"""The ``method`` of a real sample."""
+
+
+REPORT_FORMAT = 1
+"""Of reports as JSON. Raise it when a program that reads them would misread a new one; new fields do not."""
 
 
 class Status(StrEnum):
@@ -118,6 +123,7 @@ class Card:
     about: str = ""  # what it looks at, in a sentence
     parameters: int | None = None  # learnt, at this crop size
     macs: int | None = None  # multiply-accumulates of one crop
+    plain_layout: bool = False  # most layers are narrow: onnxruntime is faster without its blocked channel layout
 
     @property
     def map_scale(self) -> float:
@@ -146,6 +152,23 @@ class Finding:
     window: tuple[int, int, int, int] | None = None  # left, top, right, bottom px of ``map`` in the source
     time_s: float | None = None
 
+    def to_json(self, map_file: str | None = None) -> dict[str, Any]:
+        """Return it as plain values; ``map_file`` is the path of its drawn map beside the results."""
+        return {
+            "box": [round(edge, 1) for edge in self.box],
+            "status": self.status.value,
+            "score": None if self.score is None else round(self.score, 6),
+            "verdict": None if self.verdict is None else self.verdict.value,
+            "map": map_file,
+            "time_s": self.time_s,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Finding:
+        """Return the finding of plain values, without its map."""
+        verdict = None if data["verdict"] is None else Verdict(data["verdict"])
+        return cls(tuple(data["box"]), Status(data["status"]), data["score"], verdict, time_s=data["time_s"])
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -160,6 +183,51 @@ class Report:
     verdict: Verdict | None = None
     notes: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self, map_files: Sequence[str | None] = ()) -> dict[str, Any]:
+        """Return it as the plain values of results.jsonl (docs/schema/report.json).
+
+        Args:
+            map_files: for each face, the path of its drawn map beside the results, or None; none at all if left out.
+        """
+        names = list(map_files) or [None] * len(self.findings)
+        return {
+            "format": REPORT_FORMAT,
+            "kind": "image",
+            "path": os.fsencode(self.source).decode("utf-8", "backslashreplace"),  # text for any reader of JSON
+            "sha256": self.sha256,
+            "status": self.status.value,
+            "score": None if self.score is None else round(self.score, 6),
+            "verdict": None if self.verdict is None else self.verdict.value,
+            "faces": [finding.to_json(name) for finding, name in zip(self.findings, names, strict=True)],
+            "detector": dict(self.detector),
+            "notes": list(self.notes),
+            "versions": dict(self.versions),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Report:
+        """Return the report of plain values; maps, which are pictures beside it, are not read back.
+
+        Raises:
+            ValueError: it is no report of this format.
+        """
+        if data.get("format") != REPORT_FORMAT:
+            raise ValueError(f"format {data.get('format')!r} is not {REPORT_FORMAT}, which this version reads")
+        try:
+            return cls(
+                source=Path(data["path"]),
+                status=Status(data["status"]),
+                sha256=data["sha256"],
+                detector=dict(data["detector"]),
+                findings=tuple(Finding.from_json(face) for face in data["faces"]),
+                score=data["score"],
+                verdict=None if data["verdict"] is None else Verdict(data["verdict"]),
+                notes=tuple(data["notes"]),
+                versions=dict(data["versions"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"no report: {error}") from error
 
 
 class FacewitnessError(Exception):
@@ -184,6 +252,10 @@ class ForgeError(FacewitnessError):
 
 class ScanError(FacewitnessError):
     """A scan that cannot go on: its output folder cannot be used. What is done stays done."""
+
+
+class DeviceError(FacewitnessError):
+    """A device that is not there, or that the installed runtime cannot use."""
 
 
 class MissingExtraError(FacewitnessError):

@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 import facewitness
 from facewitness.cli import app
 from facewitness.detectors import throughput, zoo
+from facewitness.detectors.base import ONNX_FILE
 from tests import fakes
 
 
@@ -46,7 +47,7 @@ def one_line(result: Result) -> str:
 @pytest.fixture
 def detector(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A folder that loads as the fake detector."""
-    monkeypatch.setattr(zoo, "load", lambda name, threads=None: fakes.FakeDetector())
+    monkeypatch.setattr(zoo, "load", lambda name, threads=None, device="auto": fakes.FakeDetector())
     folder = tmp_path / "detector"
     folder.mkdir()
     return folder
@@ -138,7 +139,7 @@ def test_weights_of_another_detector_are_one_line(photo: Path, tmp_path: Path) -
     folder = tmp_path / "exported"
     folder.mkdir()
     zoo.cards.write(fakes.FAKE_CARD, folder)
-    (folder / zoo.ONNX_FILE).write_bytes(b"of another")
+    (folder / ONNX_FILE).write_bytes(b"of another")
     result = run("scan", photo, "--out", tmp_path / "report", "--detector", folder)
     assert result.exit_code == 1
     assert "not the weights of fake.brightness" in one_line(result)

@@ -14,10 +14,12 @@ import torch
 
 from facewitness.config import load
 from facewitness.detectors import zoo
+from facewitness.detectors.architectures import ARCHITECTURES
+from facewitness.detectors.base import ONNX_FILE
 from facewitness.detectors.complexity import with_complexity
 from facewitness.detectors.export import TOLERANCE, export, parity
 from facewitness.detectors.graph import Graph, fresh
-from facewitness.detectors.onnx_backend import NARROW, OnnxDetector
+from facewitness.detectors.onnx_backend import OnnxDetector
 from facewitness.detectors.torch_backend import TorchDetector
 from facewitness.training.objectives import OBJECTIVES, Truth
 from facewitness.training.recipe import TrainRecipe
@@ -47,7 +49,7 @@ PUBLISHED = {  # parameters at the card's own size, counted by the authors, in o
 }
 OUTPUTS: dict[str, list[float]] = json.loads(Path(__file__).with_name("outputs.json").read_text())
 SMALL = 64  # px: what most of the suite runs at, so that it is quick
-NAMES = list(zoo.ARCHITECTURES)
+NAMES = list(ARCHITECTURES)
 
 
 @pytest.fixture(params=NAMES)
@@ -232,10 +234,10 @@ def test_onnx_equals_torch(name: str, tmp_path: Path) -> None:
     one, two = served(_crops(card.crop.size_px, 1)), served(_crops(card.crop.size_px, 40))
     assert one.score.shape == (1,)
     assert two.score.shape == (40,)
-    model = onnx.load(folder / zoo.ONNX_FILE).graph
+    model = onnx.load(folder / ONNX_FILE).graph
     shapes = {value.name: value.dims for value in model.initializer}
     widths = [shapes[node.input[1]][0] for node in model.node if node.op_type == "Conv"]
-    assert card.build.endswith(NARROW) == (sum(width < 8 for width in widths) > len(widths) / 2)
+    assert card.plain_layout == (sum(width < 8 for width in widths) > len(widths) / 2)
 
 
 def test_the_parity_check_notices_other_weights(tmp_path: Path) -> None:
@@ -256,7 +258,7 @@ def test_a_shipped_detector_is_whole(shipped: str) -> None:
     assert card.trained_on
     assert card.licence
     folder = zoo.shipped_folder(shipped)
-    assert (folder / zoo.ONNX_FILE).stat().st_size <= 20 * 2**20
+    assert (folder / ONNX_FILE).stat().st_size <= 20 * 2**20
     detection = detector(_crops(card.crop.size_px, 2))
     assert detection.score.shape == (2,)
     assert (detection.map is not None) == card.has_map

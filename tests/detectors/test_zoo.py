@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from facewitness import storage
 from facewitness.detectors import cards, zoo
+from facewitness.detectors.base import ONNX_FILE, WEIGHTS_FILE
 from facewitness.detectors.export import export, export_run
 from facewitness.detectors.graph import Graph, build
 from facewitness.types import Calibration, Card, CardError
@@ -27,9 +28,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _run(folder: Path, architecture: str) -> Path:
     torch.manual_seed(1)
     card = zoo.card(architecture)
-    save_file(Graph(card).net.state_dict(), folder / zoo.WEIGHTS_FILE)
+    save_file(Graph(card).net.state_dict(), folder / WEIGHTS_FILE)
     calibration = Calibration(temperature=2.0, fake_above=0.9, real_below=0.4, counts={"own": 3})
-    cards.write(replace(card, weights=storage.sha256(folder / zoo.WEIGHTS_FILE), calibration=calibration), folder)
+    cards.write(replace(card, weights=storage.sha256(folder / WEIGHTS_FILE), calibration=calibration), folder)
     return folder
 
 
@@ -81,7 +82,7 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
 
 def test_weights_of_another_detector_are_refused(run: Path, exported: Path, tmp_path: Path) -> None:
     other = export(zoo.card("meso4"), Graph(zoo.card("meso4")), tmp_path / "other")
-    shutil.copy(other / zoo.ONNX_FILE, exported / zoo.ONNX_FILE)
+    shutil.copy(other / ONNX_FILE, exported / ONNX_FILE)
     with pytest.raises(CardError, match="not the weights of"):
         zoo.load(exported)
 
@@ -89,8 +90,8 @@ def test_weights_of_another_detector_are_refused(run: Path, exported: Path, tmp_
 def test_weights_of_another_architecture_are_refused_even_with_a_matching_hash(run: Path, tmp_path: Path) -> None:
     folder = tmp_path / "mixed"
     shutil.copytree(run, folder)
-    save_file(Graph(zoo.card("effnet-map")).net.state_dict(), folder / zoo.WEIGHTS_FILE)
-    cards.write(replace(cards.read(folder), weights=storage.sha256(folder / zoo.WEIGHTS_FILE)), folder)
+    save_file(Graph(zoo.card("effnet-map")).net.state_dict(), folder / WEIGHTS_FILE)
+    cards.write(replace(cards.read(folder), weights=storage.sha256(folder / WEIGHTS_FILE)), folder)
     with pytest.raises(CardError, match="does not fit"):
         zoo.load(folder)
 
@@ -103,9 +104,9 @@ def test_a_damaged_card_is_refused(text: str, exported: Path) -> None:
 
 
 def test_a_damaged_model_is_refused(exported: Path) -> None:
-    (exported / zoo.ONNX_FILE).write_bytes(b"not a model")
+    (exported / ONNX_FILE).write_bytes(b"not a model")
     card = cards.read(exported)
-    cards.write(replace(card, weights=storage.sha256(exported / zoo.ONNX_FILE)), exported)
+    cards.write(replace(card, weights=storage.sha256(exported / ONNX_FILE)), exported)
     with pytest.raises(CardError, match="onnxruntime cannot load"):
         zoo.load(exported)
 

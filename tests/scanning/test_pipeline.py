@@ -7,6 +7,7 @@ import json
 import os
 import struct
 import zlib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from facewitness.compute.progress import ProgressEvent
 from facewitness.scanning import overlay, pipeline
 from facewitness.scanning.pipeline import scan_paths
 from facewitness.types import Card, CardError, Detection, Image, ScanError
@@ -60,7 +62,10 @@ def test_every_file_has_its_object(
 ) -> None:
     bad_inputs(photos)
     out = tmp_path / "out"
-    summary = scan_paths([photos], out, FakeDetector(), workers=workers)
+    failures: list[Mapping[str, Any]] = []
+    events: list[ProgressEvent] = []
+    callbacks: Any = {"progress": events.append, "on_failure": failures.append}
+    summary = scan_paths([photos], out, FakeDetector(), workers=workers, **callbacks)
     found = results(out)
     assert {name: line["status"] for name, line in found.items()} == {
         "a.png": "ok",
@@ -75,16 +80,17 @@ def test_every_file_has_its_object(
     }
     for line in found.values():
         keys = {"path", "sha256", "status", "score", "verdict", "faces", "detector", "notes"}
-        assert set(line) == keys
+        assert set(line) == {*keys, "format", "kind", "versions"}
         assert (line["score"] is None) == (line["status"] != "ok")
         assert line["detector"] == FakeDetector().identity
         for face in line["faces"]:
-            assert set(face) == {"box", "status", "score", "verdict", "map"}
+            assert set(face) == {"box", "status", "score", "verdict", "map", "time_s"}
     assert summary.statuses == {"ok": 2, "no_face": 2, "unsupported": 1, "unreadable": 3, "too_large": 1}
     assert (summary.scanned, summary.resumed, summary.passed_over, summary.files) == (8, 0, 1, 9)
-    errors = capsys.readouterr().err.splitlines()
-    assert len(errors) == 5  # one line for each file that gave no picture, none for one without a face
-    assert any(line.startswith("too_large: ") and "bomb.png" in line for line in errors)
+    assert len(failures) == 5  # each file that gave no picture, none for one without a face
+    assert any(item["status"] == "too_large" and item["path"].endswith("bomb.png") for item in failures)
+    assert (events[-1].done, events[-1].total) == (8, 8)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_maps_lie_on_the_photographs_grid(photos: Path, tmp_path: Path) -> None:
@@ -185,7 +191,7 @@ def test_an_empty_folder_is_a_scan_of_nothing(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_rights_does_not_stop_the_rest(
-    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed = photos / "sub"
     scandir = os.scandir
@@ -196,11 +202,12 @@ def test_a_folder_without_rights_does_not_stop_the_rest(
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    scan_paths([photos], tmp_path / "out", FakeDetector(), workers=0)
+    failures: list[Mapping[str, Any]] = []
+    scan_paths([photos], tmp_path / "out", FakeDetector(), workers=0, on_failure=failures.append)
     found = results(tmp_path / "out")
     assert (found["sub"]["status"], found["sub"]["sha256"]) == ("no_permission", None)
     assert found["a.png"]["status"] == "ok"
-    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert [Path(item["path"]).name for item in failures] == ["sub"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may list and read everything")
@@ -262,17 +269,18 @@ def test_a_detector_that_fails_ends_the_scan_but_not_its_past(photos: Path, tmp_
     assert scan_paths([photos], tmp_path / "out", FakeDetector(), workers=0).resumed == 2
 
 
-def test_names_that_no_one_expects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_names_that_no_one_expects(tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     save(astronaut(), photos / "naïve <b>&amp;.png")
     (photos / "two\nlines.jpg").write_text("no")
     strange = os.fsdecode(b"\xff\xfe.png")
     (photos / strange).write_bytes((photos / "naïve <b>&amp;.png").read_bytes())
-    scan_paths([photos], tmp_path / "out", FakeDetector(), workers=2)
+    failures: list[Mapping[str, Any]] = []
+    scan_paths([photos], tmp_path / "out", FakeDetector(), workers=2, on_failure=failures.append)
     found = results(tmp_path / "out")
     assert set(found) == {"naïve <b>&amp;.png", "two\nlines.jpg", "\\xff\\xfe.png"}
     assert found["\\xff\\xfe.png"]["status"] == "ok"
-    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert len(failures) == 1
     assert "<b>" not in (tmp_path / "out" / "report.html").read_text(encoding="utf-8").partition("<h3>")[2][:60]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from facewitness.scanning import pool
 from facewitness.scanning.image import Prepared, prepare
-from facewitness.scanning.pool import Readers
+from facewitness.scanning.pool import WorkerPool
 from facewitness.types import MissingExtraError, ScanError, Status
 from tests.fakes import FAKE_CARD, astronaut, save, texture
 
@@ -24,7 +24,7 @@ def start(code: str) -> str:
 
 
 def read(paths: list[Path], count: int = 1, time_limit_s: float = 60) -> dict[str, Prepared]:
-    with Readers(count, PROFILE, 100, time_limit_s) as pool:
+    with WorkerPool(count, PROFILE, 100, time_limit_s) as pool:
         answers = [prepared for group in pool.results(paths) for prepared in group]
     assert sorted(prepared.path for prepared in answers) == sorted(paths)
     return {prepared.path.name: prepared for prepared in answers}
@@ -58,7 +58,7 @@ def test_a_file_that_kills_its_reader_has_a_status(paths: list[Path], monkeypatc
     monkeypatch.setattr(pool, "_START", start(deadly))
     answers = read(paths)
     assert answers["deadly.png"].status is Status.UNREADABLE
-    assert "reader died" in answers["deadly.png"].notes[0]
+    assert "worker died" in answers["deadly.png"].notes[0]
     assert answers["a.png"].status is Status.OK
     assert answers["z.png"].status is Status.NO_FACE
 
@@ -107,7 +107,7 @@ def test_readers_that_cannot_start_end_the_scan_at_once(paths: list[Path], monke
 
 def test_leaving_early_leaves_no_process(tmp_path: Path) -> None:
     paths = [save(texture(seed=number), tmp_path / f"{number}.png") for number in range(40)]
-    with Readers(2, PROFILE, 0) as pool:
+    with WorkerPool(2, PROFILE, 0) as pool:
         next(iter(pool.results(paths)))
         processes = [process.pid for process in pool._processes]
     assert processes

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from facewitness.detectors import cards, zoo
+from facewitness.detectors.base import WEIGHTS_FILE
 from facewitness.detectors.export import export_run
 from facewitness.training import calibrate, loop, supervised, train
 from facewitness.types import RecipeError
@@ -51,10 +52,10 @@ def test_a_run_goes_on_where_it_stopped(recipe: Path, tmp_path: Path) -> None:
         patch.setattr(supervised.Supervised, "on_train_epoch_start", _stop_at_epoch_one)
         with pytest.raises(KeyboardInterrupt):
             _train(recipe, folder)
-    assert not (folder / zoo.WEIGHTS_FILE).exists()
+    assert not (folder / WEIGHTS_FILE).exists()
     _train(recipe, folder, resume=True)
     assert "\n0," in (folder / "metrics.before-1.csv").read_text()
-    first, second = (load_file(f / zoo.WEIGHTS_FILE) for f in (whole, folder))
+    first, second = (load_file(f / WEIGHTS_FILE) for f in (whole, folder))
     for name, value in first.items():
         np.testing.assert_allclose(value.numpy(), second[name].numpy(), atol=1e-6, err_msg=name)
 
@@ -67,7 +68,7 @@ def _stop_at_epoch_one(module: supervised.Supervised) -> None:
 def test_a_run_may_start_from_another_runs_weights(recipe: Path, tmp_path: Path) -> None:
     first = _train(recipe, tmp_path / "first")
     second = _train(recipe, tmp_path / "second", f"net.init={first}", "optim.rate=1e-9", "optim.average=0")
-    one, two = (load_file(f / zoo.WEIGHTS_FILE)["classify.weight"] for f in (first, second))
+    one, two = (load_file(f / WEIGHTS_FILE)["classify.weight"] for f in (first, second))
     np.testing.assert_allclose(one.numpy(), two.numpy(), atol=1e-5)
 
 

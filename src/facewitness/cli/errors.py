@@ -13,7 +13,7 @@ from facewitness.types import FacewitnessError
 
 _EXTRA_OF = {
     **dict.fromkeys(
-        ("torch", "torchvision", "timm", "lightning", "torchmetrics", "safetensors", "onnx", "onnxscript"), "train"
+        ("torch", "torchvision", "timm", "lightning", "scipy", "safetensors", "onnx", "onnxscript"), "train"
     ),
     "matplotlib": "train",
     "sklearn": "train",

@@ -38,6 +38,10 @@ DetectorOption = Annotated[
     str,
     typer.Option("--detector", "-d", metavar="NAME|FOLDER", help="A name of the zoo, a run folder or an exported one."),
 ]
+DeviceOption = Annotated[
+    str,
+    typer.Option("--device", metavar="NAME", help="cpu, cuda, another provider of onnxruntime, or auto."),
+]
 RecipeArgument = Annotated[
     Path,
     typer.Argument(metavar="RECIPE", parser=_recipe, help="A TOML file, or a name of `facewitness recipes list`."),
@@ -84,10 +88,11 @@ def check_choice(value: str, known: Iterable[str], option: str, mend: str = "") 
 def check_detector(name: str, option: str = "--detector") -> None:
     """Refuse, as wrong usage, what is neither a shipped detector nor a folder."""
     from facewitness.detectors import zoo
+    from facewitness.detectors.architectures import ARCHITECTURES
 
     if Path(name).is_dir():
         return
-    if name in zoo.ARCHITECTURES:
+    if name in ARCHITECTURES:
         raise typer.BadParameter(
             f"{name!r} is an architecture without weights; train it and name its run folder", param_hint=option
         )

@@ -33,6 +33,12 @@ def scan_summary(summary: Summary) -> None:
     typer.echo(f"report: {summary.out / 'report.html'}")
 
 
+def failure(item: Mapping[str, Any]) -> None:
+    """Print one line on stderr for a file that gave no picture."""
+    line = f"{item['status']}: {item['path']}: {'; '.join(item['notes'])}"
+    typer.echo("".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line), err=True)
+
+
 def _face_rows(result: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     path = "".join(c if c.isprintable() else "?" for c in result["path"])  # a file's name must not steer a terminal
     for number, face in enumerate(result["faces"], 1):

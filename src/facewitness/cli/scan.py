@@ -12,9 +12,11 @@ from facewitness.cli import output
 from facewitness.cli.options import (
     STYLE,
     DetectorOption,
+    DeviceOption,
     WorkersOption,
     check_detector,
 )
+from facewitness.cli.progress import progress_bars
 
 scan_app = typer.Typer(**STYLE)
 
@@ -28,6 +30,7 @@ def scan(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Folder for the report.")],
     detector: DetectorOption = "default",
     workers: WorkersOption = None,
+    device: DeviceOption = "auto",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")] = False,
 ) -> None:
     """Find, score and locate every face; write a report.
@@ -38,8 +41,16 @@ def scan(
     check_detector(detector)
     from facewitness.scanning.pipeline import scan_paths
 
-    summary = scan_paths(
-        paths, out, detector, workers=workers, progress=not quiet, command=["facewitness", *sys.argv[1:]]
-    )
+    with progress_bars(quiet) as progress:
+        summary = scan_paths(
+            paths,
+            out,
+            detector,
+            workers=workers,
+            progress=progress,
+            on_failure=output.failure,
+            command=["facewitness", *sys.argv[1:]],
+            device=device,
+        )
     if not quiet:
         output.scan_summary(summary)

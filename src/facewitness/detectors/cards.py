@@ -66,8 +66,9 @@ def identity(card: Card) -> dict[str, Any]:
 
 
 def deciding(card: Card) -> dict[str, Any]:
-    """What of a card decides a measurement: all but the scale that maps are drawn on."""
+    """Return what of a card decides a measurement: all but how it is run and the scale that maps are drawn on."""
     values = asdict(card)
+    del values["plain_layout"]
     if values["calibration"]:
         del values["calibration"]["map_scale"]
     return values

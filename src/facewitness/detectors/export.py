@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from facewitness import storage
-from facewitness.detectors import cards, channel_padding, zoo
+from facewitness.detectors import cards, channel_padding
+from facewitness.detectors.base import ONNX_FILE, WEIGHTS_FILE, Detector, verify_weights
 from facewitness.detectors.graph import Graph
 from facewitness.detectors.onnx_backend import OnnxDetector
 from facewitness.detectors.torch_backend import TorchDetector, load_weights
@@ -27,8 +28,8 @@ def export_run(run: Path, out: Path) -> Path:
         CardError: the run is not finished, or the runtimes disagree.
     """
     card = cards.read(run)
-    path = run / zoo.WEIGHTS_FILE
-    zoo.verify_weights(card, path)
+    path = run / WEIGHTS_FILE
+    verify_weights(card, path)
     return export(card, load_weights(card, path), out)
 
 
@@ -39,7 +40,7 @@ def export(card: Card, graph: Graph, out: Path) -> Path:
         CardError: scores or maps differ by more than 1e-4.
     """
     out.mkdir(parents=True, exist_ok=True)
-    path = out / zoo.ONNX_FILE
+    path = out / ONNX_FILE
     size = card.crop.size_px
     crops = torch.randint(0, 256, (2, size, size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     names = ["score", "features", "map"] if card.has_map else ["score", "features"]
@@ -56,7 +57,7 @@ def export(card: Card, graph: Graph, out: Path) -> Path:
     return out
 
 
-def parity(first: zoo.Detector, second: zoo.Detector, size: int, count: int = 5) -> float:
+def parity(first: Detector, second: Detector, size: int, count: int = 5) -> float:
     """Largest difference of scores and maps between two detectors on random and smooth crops."""
     rng = np.random.default_rng(0)
     crops = rng.integers(0, 256, (count, size, size, 3), dtype=np.uint8)

@@ -6,33 +6,36 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
-from facewitness.detectors import cards, zoo
-from facewitness.types import Card, CardError, Detection
-
-_BATCH = 32
-NARROW = ("MesoInception4", "ResidualNet", "StegSvm")
-"""Nets most of whose convolutions give less than half of the sixteen channels in which onnxruntime would compute them:
-they are quicker without (its highest level of optimisation does nothing else)."""
+from facewitness import runtime
+from facewitness.detectors import cards
+from facewitness.detectors.base import ONNX_FILE, check_crops, joined, verify_weights
+from facewitness.types import Card, CardError, Detection, DeviceError
 
 
 class OnnxDetector:
-    """An exported folder: ``model.onnx`` and ``card.json``."""
+    """An exported folder: ``model.onnx`` and ``card.json``.
 
-    def __init__(self, folder: Path, threads: int | None = None) -> None:
+    Args:
+        folder: the exported folder.
+        threads: of one call; None leaves it to onnxruntime.
+        device: see ``runtime.session``.
+
+    Raises:
+        CardError: the card or the model is missing, damaged, or not each other's.
+        DeviceError: the device is not there.
+    """
+
+    def __init__(self, folder: Path, threads: int | None = None, device: str = "cpu") -> None:
         self._card = cards.read(folder)
-        path = folder / zoo.ONNX_FILE
-        zoo.verify_weights(self._card, path)
-        options = onnxruntime.SessionOptions()
-        if threads is not None:
-            options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        if self._card.build.endswith(NARROW):
-            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        path = folder / ONNX_FILE
+        verify_weights(self._card, path)
+        options: dict[str, Any] = {"threads": threads, "device": device, "plain_layout": self._card.plain_layout}
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = runtime.session(path, **options)
+        except DeviceError:
+            raise
         except Exception as error:  # onnxruntime's own exceptions share no root of their own
             raise CardError(f"{path}: onnxruntime cannot load it: {error}") from error
 
@@ -48,9 +51,5 @@ class OnnxDetector:
 
     def __call__(self, crops: NDArray[np.uint8]) -> Detection:
         """Judge (N, S, S, 3) uint8 RGB crops."""
-        zoo.check_crops(crops, self._card)
-        if not len(crops):
-            return Detection(np.zeros(0, np.float32), np.zeros((0, 0), np.float32), None)
-        parts = [self._session.run(None, {"crops": crops[i : i + _BATCH]}) for i in range(0, len(crops), _BATCH)]
-        score, features, *rest = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return Detection(score, features, rest[0] if rest else None)
+        check_crops(crops, self._card)
+        return joined([self._session.run(None, {"crops": batch}) for batch in runtime.batches(crops)])

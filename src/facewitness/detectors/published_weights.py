@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from facewitness.detectors import zoo
+from facewitness.detectors.base import ONNX_FILE
 from facewitness.detectors.complexity import with_complexity
 from facewitness.detectors.export import export
 from facewitness.detectors.graph import Graph
@@ -48,7 +49,7 @@ def import_weights(system: str, files: Sequence[Path], out: Path, *, channels: s
         raise CardError(f"no importer for {system!r}; there are {', '.join(SYSTEMS)}")
     if channels not in ("rgb", "bgr"):
         raise CardError(f"channels are 'rgb' or 'bgr', not {channels!r}")
-    if (out / zoo.ONNX_FILE).exists():
+    if (out / ONNX_FILE).exists():
         raise CardError(f"{out} already holds a detector: give another --out")
     name, state = SYSTEMS[system].read(files)
     card = zoo.card(name)

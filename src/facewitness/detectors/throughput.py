@@ -11,7 +11,7 @@ import numpy as np
 
 from facewitness import storage
 from facewitness.detectors import zoo
-from facewitness.detectors.zoo import Detector
+from facewitness.detectors.base import Detector
 from facewitness.provenance import install_command
 from facewitness.types import MissingExtraError
 

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
-from facewitness.detectors import cards, zoo
+from facewitness import runtime
+from facewitness.detectors import cards
+from facewitness.detectors.base import WEIGHTS_FILE, check_crops, joined, verify_weights
 from facewitness.detectors.graph import Graph
-from facewitness.types import Card, CardError, Detection
-
-_BATCH = 64
+from facewitness.types import Card, CardError, Detection, DeviceError
 
 
 class TorchDetector:
@@ -37,25 +37,26 @@ class TorchDetector:
     @torch.inference_mode()
     def __call__(self, crops: NDArray[np.uint8]) -> Detection:
         """Judge (N, S, S, 3) uint8 RGB crops."""
-        zoo.check_crops(crops, self._card)
-        batches = torch.from_numpy(crops).split(_BATCH) if len(crops) else ()
-        parts = [[part.float().cpu().numpy() for part in self.graph(batch.to(self.device))] for batch in batches]
-        if not parts:
-            return Detection(np.zeros(0, np.float32), np.zeros((0, 0), np.float32), None)
-        score, features, *rest = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return Detection(score, features, rest[0] if rest else None)
+        check_crops(crops, self._card)
+        batches = (torch.from_numpy(batch).to(self.device) for batch in runtime.batches(crops))
+        return joined([[part.float().cpu().numpy() for part in self.graph(batch)] for batch in batches])
 
 
-def load_run(folder: Path) -> TorchDetector:
-    """The detector of a finished run folder.
+def load_run(folder: Path, device: str = "auto") -> TorchDetector:
+    """Open the detector of a finished run folder; ``auto`` takes CUDA where torch has it.
 
     Raises:
         CardError: the card or the weights are missing, damaged, or not each other's.
+        DeviceError: the device is not there.
     """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
+        raise DeviceError(f"device {device!r}: torch does not have it here; say --device cpu")
     card = cards.read(folder)
-    path = folder / zoo.WEIGHTS_FILE
-    zoo.verify_weights(card, path)
-    return TorchDetector(card, load_weights(card, path), "cuda" if torch.cuda.is_available() else "cpu")
+    path = folder / WEIGHTS_FILE
+    verify_weights(card, path)
+    return TorchDetector(card, load_weights(card, path), device)
 
 
 def load_weights(card: Card, path: Path) -> Graph:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from facewitness import provenance, storage
 from facewitness.data import manifest as manifests
 from facewitness.detectors import zoo
-from facewitness.detectors.zoo import Detector
+from facewitness.detectors.base import Detector
 from facewitness.evaluation.crops import crop_samples
 from facewitness.evaluation.evaluate import limited, selected
 from facewitness.evaluation.table import write_table

@@ -22,7 +22,7 @@ from facewitness import provenance, storage
 from facewitness.data import manifest as manifests
 from facewitness.data import splits
 from facewitness.detectors import zoo
-from facewitness.detectors.zoo import Detector
+from facewitness.detectors.base import Detector
 from facewitness.evaluation import report as pages
 from facewitness.evaluation import scores as scoring
 from facewitness.evaluation.crops import FaceCrop, crop_samples

@@ -26,7 +26,7 @@ from facewitness import storage
 from facewitness.compute.pool import map_ordered
 from facewitness.data import manifest as manifests
 from facewitness.detectors import cards, zoo
-from facewitness.detectors.zoo import Detector
+from facewitness.detectors.base import Detector
 from facewitness.evaluation.crops import FaceCrop, choose
 from facewitness.evaluation.evaluate import limited, selected
 from facewitness.evaluation.scores import person

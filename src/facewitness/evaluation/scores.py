@@ -22,7 +22,7 @@ import polars as pl
 
 from facewitness import storage
 from facewitness.detectors import cards
-from facewitness.detectors.zoo import Detector
+from facewitness.detectors.base import Detector
 from facewitness.evaluation.crops import FaceCrop
 from facewitness.metrics import localization
 from facewitness.types import Card, CardError, Plane, Sample, Status

@@ -12,7 +12,7 @@ from captum.attr import GuidedGradCam, LayerAttribution, LayerGradCam
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from facewitness.detectors import zoo
+from facewitness.detectors.base import check_crops
 from facewitness.detectors.graph import Graph
 from facewitness.types import Card, CardError, FacewitnessError
 
@@ -67,7 +67,7 @@ class _Margin(nn.Module):
 
 
 def _opened(card: Card, graph: Graph, crops: NDArray[np.uint8], layer: str) -> tuple[_Margin, nn.Module, Tensor]:
-    zoo.check_crops(crops, card)
+    check_crops(crops, card)
     looked_at = graph.layer(layer or card.cam_layer)
     x = graph.eval().normalised(torch.from_numpy(crops).permute(0, 3, 1, 2)).requires_grad_()
     return _Margin(graph.net), looked_at, x

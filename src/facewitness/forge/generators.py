@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facewitness import runtime
 from facewitness.forge.forgery import Portrait, blend
 from facewitness.media import faces
 from facewitness.storage import cache_directory
@@ -76,17 +77,13 @@ class Network:
     """A fitted network. ``card`` tells size, margin and what else the method needs to know."""
 
     def __init__(self, method: str) -> None:
-        import onnxruntime
-
         self.card = card(method)
         path = folder(method) / MODEL
         content = path.read_bytes()
         if hashlib.sha256(content).hexdigest() != self.card["weights"]:
             raise ForgeError(f"{path} is not the file its card describes: facewitness forge train-generator {method}")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1  # the forge's processes fill the cores; one thread gives the same bytes always
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        # The forge's processes fill the cores; one thread gives the same bytes always.
+        self._session = runtime.session(content, threads=1)
 
     def __call__(self, value: NDArray[np.float32]) -> NDArray[np.float32]:
         """The output for one input, without the batch axis: (C, S, S) or (Z,) in, (C', S, S) out, pictures in 0..1."""

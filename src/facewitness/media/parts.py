@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facewitness import runtime
 from facewitness.types import FacewitnessError, Image, Plane, Points
 
 PARTS = ("hair", "nose", "mouth", "eyes", "brows", "skin", "face")
@@ -77,12 +78,8 @@ class Parser:
     """A face-parsing network as ONNX: (1, 3, 512, 512), normalised as for ImageNet -> logits (1, 19, 512, 512)."""
 
     def __init__(self, path: Path) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
         try:
-            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self.session = runtime.session(path, threads=1)
         except Exception as error:  # onnxruntime raises kinds of its own
             raise FacewitnessError(f"{path}: no network that onnxruntime can run ({error})") from error
         shape = self.session.get_outputs()[0].shape

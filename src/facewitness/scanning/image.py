@@ -7,7 +7,7 @@ one after the other, a scan of a folder is many of the first beside batches of t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,10 +33,7 @@ from facewitness.types import (
 )
 
 if TYPE_CHECKING:
-    from facewitness.detectors.zoo import Detector
-
-BATCH = 16
-"""Crops a detector is shown at once."""
+    from facewitness.detectors.base import Detector
 
 UNCALIBRATED = "the detector is not calibrated: its scores carry no verdict"
 _PACKAGES = ("facewitness", "numpy", "pillow", "opencv-python-headless", "dlib-bin", "onnxruntime")
@@ -63,6 +60,7 @@ class Prepared:
     faces: tuple[PreparedFace, ...] = ()
     crops: Image | None = None
     preview: Image | None = field(default=None, repr=False)  # the photograph, reduced for pictures of the result
+    last: bool = True  # whether no further part of this file follows
 
 
 def scan(path: Path, detector: Detector) -> Report:
@@ -110,20 +108,18 @@ def prepare(path: Path, profile: CropProfile, preview_px: int = 0) -> Prepared:
 
 
 def run(detector: Detector, crops: Image) -> Detection:
-    """The detector on any number of crops (N, S, S, 3), ``BATCH`` at a time.
+    """Return the detector's answer for any number of crops (N, S, S, 3).
 
     Raises:
         CardError: the detector answers with other than one finite score for each crop.
     """
-    parts = [detector(crops[start : start + BATCH]) for start in range(0, len(crops), BATCH)]
-    maps = [part.map for part in parts if part.map is not None]
-    score = np.concatenate([part.score for part in parts])
-    if score.shape != (len(crops),) or not np.isfinite(score).all():
+    detection = detector(crops)
+    if detection.score.shape != (len(crops),) or not np.isfinite(detection.score).all():
         raise CardError(
-            f"detector {detector.card.name} gave {score.shape} scores, some not numbers, for {len(crops)} crops: "
-            "its weights are damaged; export it again"
+            f"detector {detector.card.name} gave {detection.score.shape} scores, some not numbers, for {len(crops)} "
+            "crops: its weights are damaged; export it again"
         )
-    return Detection(score, np.concatenate([part.features for part in parts]), np.concatenate(maps) if maps else None)
+    return detection
 
 
 def judge(prepared: Prepared, detection: Detection | None, card: Card, identity: Mapping[str, object]) -> Report:
@@ -179,11 +175,6 @@ def preview(rgb: Image, side_px: int) -> Image:
 def failed(path: Path, status: Status, note: str) -> Prepared:
     """A file that never came back from its reader."""
     return Prepared(path, None, status, (note,))
-
-
-def without_preview(prepared: Prepared) -> Prepared:
-    """The same file without its picture, for keeping."""
-    return replace(prepared, preview=None)
 
 
 @lru_cache(maxsize=1)

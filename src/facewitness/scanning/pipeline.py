@@ -9,10 +9,9 @@ from __future__ import annotations
 import errno
 import json
 import os
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,24 +21,25 @@ import numpy as np
 
 from facewitness import __version__, storage
 from facewitness.compute.pool import cores
-from facewitness.compute.progress import Progress
+from facewitness.compute.progress import ProgressCallback, ProgressEvent
 from facewitness.media import faces
 from facewitness.scanning import overlay, report
 from facewitness.scanning.files import OVERLAYS_NAME, STORE_NAME, File, Listing, collect
 from facewitness.scanning.image import Prepared, judge, run
-from facewitness.scanning.pool import Readers
+from facewitness.scanning.pool import WorkerPool
 from facewitness.scanning.store import Row, Store
 from facewitness.scanning.worker import guarded
 from facewitness.types import Detection, Report, ScanError, Status
 
 if TYPE_CHECKING:
-    from facewitness.detectors.zoo import Detector
+    from facewitness.detectors.base import Detector
 
 FEW = 8
 """Photographs that are sooner read here than by processes that have to be started."""
 
 RESULTS_NAME = "results.jsonl"
 REPORT_NAME = "report.html"
+FailureCallback = Callable[[Mapping[str, Any]], None]
 FAILURES = (Status.UNREADABLE, Status.UNSUPPORTED, Status.TOO_LARGE, Status.NO_PERMISSION)
 
 
@@ -68,8 +68,10 @@ def scan_paths(
     detector: str | Path | Detector = "default",
     *,
     workers: int | None = None,
-    progress: bool = True,
+    progress: ProgressCallback | None = None,
+    on_failure: FailureCallback | None = None,
     command: Sequence[str] = (),
+    device: str = "auto",
 ) -> Summary:
     """Scan files and folders into ``out``; files that an earlier scan into ``out`` has done are not looked at again.
 
@@ -78,8 +80,10 @@ def scan_paths(
         out: made if absent. It is never scanned itself.
         detector: a name or folder for ``detectors.zoo.load``, or a detector that is ready.
         workers: reader processes beside this one; None chooses by cores and files, 0 reads everything here.
-        progress: a bar on stderr, where that is a terminal.
+        progress: receives an event for each group of files that is done.
+        on_failure: receives the object of ``results.jsonl`` of each file that gave no picture, at the end.
         command: what the user typed, for the report.
+        device: see ``detectors.zoo.load``.
 
     Raises:
         CardError: the detector cannot be used.
@@ -88,7 +92,7 @@ def scan_paths(
     """
     began = time.monotonic()
     listing = collect(paths, out)
-    ready = _load(detector, alone=workers == 0 or len(listing.files) <= FEW)
+    ready = _load(detector, alone=workers == 0 or len(listing.files) <= FEW, device=device)
     faces.check(ready.card.crop)
     with _writing(out):
         (out / OVERLAYS_NAME).mkdir(parents=True, exist_ok=True)
@@ -96,46 +100,23 @@ def scan_paths(
     with Store(out / STORE_NAME, ready.identity, __version__) as store:
         pending = _pending(listing, store, out / OVERLAYS_NAME)
         resumed = len(listing.files) - len(pending)
-        with Progress(len(listing.files), resumed, progress) as bar:
-            try:
-                _scan(pending, ready, store, out / OVERLAYS_NAME, _workers(workers, len(pending)), bar)
-            except KeyboardInterrupt as error:
-                interruption = error
+        scanned = 0
+        try:
+            for count in _scan(pending, ready, store, out / OVERLAYS_NAME, _workers(workers, len(pending))):
+                scanned += count
+                if progress is not None:
+                    progress(ProgressEvent("scanning", resumed + scanned, len(listing.files)))
+        except KeyboardInterrupt as error:
+            interruption = error
         with _writing(out):
-            summary = _finish(listing, store, ready, out, command, interruption is not None)
+            summary = _finish(listing, store, ready, out, command, interruption is not None, on_failure)
     if interruption is not None:
         raise interruption
-    return replace(summary, scanned=bar.done, resumed=resumed, time_s=time.monotonic() - began)
+    return replace(summary, scanned=scanned, resumed=resumed, time_s=time.monotonic() - began)
 
 
-def entry(result: Report, maps: Sequence[str | None]) -> dict[str, Any]:
-    """The object of ``results.jsonl`` for one file; ``maps`` names the map of each face."""
-    found = []
-    for finding, name in zip(result.findings, maps, strict=True):
-        found.append(
-            {
-                "box": [round(edge, 1) for edge in finding.box],
-                "status": finding.status.value,
-                "score": None if finding.score is None else round(finding.score, 6),
-                "verdict": None if finding.verdict is None else finding.verdict.value,
-                "map": None if name is None else f"{OVERLAYS_NAME}/{name}",
-            }
-        )
-    return {
-        "path": _text(result.source),
-        "sha256": result.sha256,
-        "status": result.status.value,
-        "score": None if result.score is None else round(result.score, 6),
-        "verdict": None if result.verdict is None else result.verdict.value,
-        "faces": found,
-        "detector": dict(result.detector),
-        "notes": list(result.notes),
-    }
-
-
-def _scan(
-    pending: Sequence[File], detector: Detector, store: Store, overlays: Path, workers: int, bar: Progress
-) -> None:
+def _scan(pending: Sequence[File], detector: Detector, store: Store, overlays: Path, workers: int) -> Iterator[int]:
+    """Scan the files group by group, keep each group's results, and yield how many files it had."""
     files = {file.path: file for file in pending}
     for group in _prepared(list(files), detector, workers):
         rows = []
@@ -143,9 +124,10 @@ def _scan(
             result = judge(prepared, detection, detector.card, detector.identity)
             with _writing(overlays):
                 pictures = overlay.write(prepared, detection, result, overlays, detector.card.map_scale)
-            rows.append(Row(files[prepared.path], entry(result, pictures["maps"]), pictures))
+            maps = [None if name is None else f"{OVERLAYS_NAME}/{name}" for name in pictures["maps"]]
+            rows.append(Row(files[prepared.path], result.to_json(maps), pictures))
         store.add(rows)
-        bar.advance(len(group))
+        yield len(group)
 
 
 def _prepared(paths: list[Path], detector: Detector, workers: int) -> Iterator[list[Prepared]]:
@@ -154,8 +136,8 @@ def _prepared(paths: list[Path], detector: Detector, workers: int) -> Iterator[l
         for path in paths:
             yield [guarded(path, profile, overlay.PREVIEW_PX)]
         return
-    with Readers(workers, profile, overlay.PREVIEW_PX) as readers:
-        yield from readers.results(paths)
+    with WorkerPool(workers, profile, overlay.PREVIEW_PX) as pool:
+        yield from pool.results(paths)
 
 
 def _detected(group: Sequence[Prepared], detector: Detector) -> Iterator[tuple[Prepared, Detection | None]]:
@@ -193,7 +175,13 @@ def _pictures(pictures: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _finish(
-    listing: Listing, store: Store, detector: Detector, out: Path, command: Sequence[str], interrupted: bool
+    listing: Listing,
+    store: Store,
+    detector: Detector,
+    out: Path,
+    command: Sequence[str],
+    interrupted: bool,
+    on_failure: FailureCallback | None,
 ) -> Summary:
     """Write ``results.jsonl`` and ``report.html`` from the store, each whole or not at all."""
     statuses: Counter[str] = Counter()
@@ -205,8 +193,8 @@ def _finish(
             statuses[item["status"]] += 1
             if item["verdict"] is not None:
                 verdicts[item["verdict"]] += 1
-            if item["status"] in FAILURES:
-                complain(item)
+            if item["status"] in FAILURES and on_failure is not None:
+                on_failure(item)
             page.add(item, pictures)
     summary = Summary(out, dict(statuses), dict(verdicts), passed_over=listing.passed_over, repeated=listing.repeated)
     missing = len(listing.files) + len(listing.problems) - summary.files
@@ -219,37 +207,27 @@ def _entries(
     listing: Listing, store: Store, detector: Detector
 ) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
     for problem in listing.problems:
-        yield entry(Report(problem.path, problem.status, None, detector.identity, notes=(problem.note,)), ()), {}
+        unread = Report(problem.path, problem.status, None, detector.identity, notes=(problem.note,))
+        yield unread.to_json(), {}
     for file in listing.files:
         row = store.get(file)
         if row is not None:  # None only where a scan was interrupted
             yield row.entry, row.pictures
 
 
-def complain(item: Mapping[str, Any]) -> None:
-    """One line on stderr for a file that gave no picture."""
-    line = f"{item['status']}: {item['path']}: {'; '.join(item['notes'])}"
-    sys.stderr.write("".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line) + "\n")
-
-
-def _load(detector: str | Path | Detector, alone: bool) -> Detector:
+def _load(detector: str | Path | Detector, alone: bool, device: str) -> Detector:
     """The detector; beside reader processes it leaves them their cores."""
     if not isinstance(detector, str | Path):
         return detector
     from facewitness.detectors import zoo
 
-    return zoo.load(detector, None if alone else max(1, cores() // 3))
+    return zoo.load(detector, None if alone else max(1, cores() // 3), device)
 
 
 def _workers(asked: int | None, files: int) -> int:
     if asked is not None:
         return min(asked, files)
     return 0 if files <= FEW else min(files, max(2, cores() - cores() // 3))
-
-
-def _text(path: Path) -> str:
-    """A path as text that any reader of JSON takes; bytes that are no UTF-8 are spelt \\xNN."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 @contextmanager

@@ -1,6 +1,8 @@
-"""Several reader processes at once: what they read comes back as it is ready, and none of them can take a scan down.
+"""Worker processes that read files side by side; results come back as they are ready, and no worker ends a scan.
 
-A reader that dies or hangs on a file is replaced and the file tried once more; a second time gives the file a status.
+A worker answers one path with one chunk or many (a video has frames, a document pages) and is alive as long as chunks
+come. One that dies or says nothing for too long is replaced. A file that gave no chunk yet is tried once more; a second
+time, or after a chunk, the file gets a status.
 """
 
 from __future__ import annotations
@@ -21,13 +23,13 @@ from facewitness.scanning.worker import receive, send
 from facewitness.types import CropProfile, FacewitnessError, ScanError, Status
 
 TIME_LIMIT_S = 300.0
-"""Seconds after which a reader is taken to hang on a file."""
+"""Seconds without a chunk after which a worker is taken to hang."""
 
 _ATTEMPTS = 2
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from facewitness.scanning.worker import main; main()"
 
 
-class Readers:
+class WorkerPool:
     """A context in which ``results`` may be called once.
 
     Args:
@@ -47,7 +49,7 @@ class Readers:
         self._processes: set[subprocess.Popen[bytes]] = set()
         self._threads: list[threading.Thread] = []
 
-    def __enter__(self) -> Readers:
+    def __enter__(self) -> WorkerPool:
         return self
 
     def __exit__(
@@ -66,8 +68,8 @@ class Readers:
         """Each path's photograph, read and searched, in the order they get ready: all that are ready at a time.
 
         Raises:
-            ScanError: reader processes cannot be started.
-            FacewitnessError: what a reader says it lacks.
+            ScanError: worker processes cannot be started.
+            FacewitnessError: what a worker says it lacks.
         """
         waiting = iter(paths)
         for _ in range(self._count):
@@ -95,7 +97,7 @@ class Readers:
                 yield group
 
     def _serve(self, waiting: Iterator[Path]) -> None:
-        """One thread, one reader process at a time."""
+        """One thread, one worker process at a time."""
         process: subprocess.Popen[bytes] | None = None
         try:
             while not self._closing.is_set():
@@ -103,16 +105,24 @@ class Readers:
                     path = next(waiting, None)
                 if path is None:
                     break
-                answer: Prepared | None = None
-                for _ in range(_ATTEMPTS):
+                for attempt in range(1, _ATTEMPTS + 1):
                     process = process or self._start()
-                    answer = self._ask(process, path)
-                    if answer is not None or self._closing.is_set():
-                        break
-                    self._stop(process)
-                    process = None
-                if not self._closing.is_set():
-                    self._answers.put(answer or failed(path, Status.UNREADABLE, _dead(self._time_limit_s)))
+                    answered = False
+                    for chunk in self._ask(process, path):
+                        self._answers.put(chunk)
+                        answered = True
+                        if chunk.last:
+                            break
+                    else:  # it died or hung
+                        if self._closing.is_set():
+                            break
+                        self._stop(process)
+                        process = None
+                        if answered or attempt == _ATTEMPTS:
+                            self._answers.put(failed(path, Status.UNREADABLE, _dead(self._time_limit_s)))
+                            break
+                        continue
+                    break
         except BaseException as error:  # handed to the thread that reads the results
             self._answers.put(error)
         finally:
@@ -131,7 +141,7 @@ class Readers:
                 env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
             )
         except OSError as error:
-            raise ScanError(f"cannot start a reader process: {error}; scan with fewer workers") from error
+            raise ScanError(f"cannot start a worker process: {error}; scan with fewer workers") from error
         self._processes.add(process)
         if self._closing.is_set():
             process.kill()
@@ -146,7 +156,7 @@ class Readers:
                 process.wait(timeout=5)
             self._stop(process)
             raise ScanError(
-                f"a reader process ended with {process.returncode} before its first file: see that there is memory "
+                f"a worker process ended with {process.returncode} before its first file: see that there is memory "
                 "enough (about 300 MB for each), or scan with workers=0"
             ) from error
         if isinstance(ready, FacewitnessError):
@@ -154,23 +164,29 @@ class Readers:
             raise ready
         return process
 
-    def _ask(self, process: subprocess.Popen[bytes], path: Path) -> Prepared | None:
-        """The reader's answer; None if it died, or was killed for taking too long."""
+    def _ask(self, process: subprocess.Popen[bytes], path: Path) -> Iterator[Prepared]:
+        """The worker's chunks for a path; they end early if it dies, or is killed for saying nothing too long."""
         assert process.stdin is not None
         assert process.stdout is not None
-        alarm = threading.Timer(self._time_limit_s, process.kill)
-        alarm.daemon = True
-        alarm.start()
         try:
             send(process.stdin, path)
-            answer = receive(process.stdout)
+            while True:
+                alarm = threading.Timer(self._time_limit_s, process.kill)
+                alarm.daemon = True
+                alarm.start()
+                try:
+                    answer = receive(process.stdout)
+                finally:
+                    alarm.cancel()
+                if isinstance(answer, FacewitnessError):
+                    raise answer
+                if not isinstance(answer, Prepared):
+                    return
+                yield answer
+                if answer.last:
+                    return
         except (EOFError, OSError):
-            return None
-        finally:
-            alarm.cancel()
-        if isinstance(answer, FacewitnessError):
-            raise answer
-        return answer if isinstance(answer, Prepared) else None
+            return
 
     def _stop(self, process: subprocess.Popen[bytes]) -> None:
         process.kill()
@@ -184,6 +200,6 @@ class Readers:
 
 def _dead(time_limit_s: float) -> str:
     return (
-        f"its reader died, or was stopped after {time_limit_s:.0f} s, {_ATTEMPTS} times: the file is damaged "
+        f"its worker died, or was stopped after {time_limit_s:.0f} s, {_ATTEMPTS} times: the file is damaged "
         "or needs more memory than there is"
     )

@@ -1,4 +1,4 @@
-"""One reader: a process of its own that reads photographs, finds faces and cuts crops, until its input ends.
+"""One worker: a process of its own that reads files, finds faces and cuts crops, until its input ends.
 
 It is started as a plain program rather than through ``multiprocessing``, so that a caller's main module is not run
 again in it, and so that a crash of a decoder or of the face finder takes nothing else with it. Messages are pickles
@@ -12,6 +12,7 @@ import pickle
 import signal
 import struct
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,7 +26,10 @@ _LENGTH = struct.Struct("<Q")
 
 
 def main() -> None:
-    """Serve: first a (profile, preview side) message, then paths; answers None when ready, then ``Prepared``."""
+    """Serve: receive a (profile, preview side) message and answer None when ready; then answer each path with chunks.
+
+    A chunk is a ``Prepared``; the last of a path says so.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which closes our input
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not get between the answers
@@ -44,11 +48,17 @@ def main() -> None:
             return
         try:
             try:
-                send(answers, guarded(path, profile, preview_px))
+                for chunk in chunks(path, profile, preview_px):
+                    send(answers, chunk)
             except FacewitnessError as error:
                 send(answers, error)
         except BrokenPipeError:  # the parent was killed; there is nobody left to tell
             os._exit(1)
+
+
+def chunks(path: Path, profile: CropProfile, preview_px: int) -> Iterator[Prepared]:
+    """Yield the parts of a file as they are ready; a photograph is one part."""
+    yield guarded(path, profile, preview_px)
 
 
 def guarded(path: Path, profile: CropProfile, preview_px: int) -> Prepared:

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from facewitness.detectors import zoo
+from facewitness.detectors.base import WEIGHTS_FILE
 from facewitness.detectors.graph import Graph
 from facewitness.training.data.pairs import FixedDraws, Pairs
 from facewitness.training.recipe import TrainRecipe
@@ -80,7 +80,7 @@ def _weights(net: nn.Module, settings: TrainRecipe) -> None:
                 "machine with a connection, or say --set net.init=random"
             ) from error
         return
-    path = Path(start) / zoo.WEIGHTS_FILE
+    path = Path(start) / WEIGHTS_FILE
     try:
         net.load_state_dict(load_file(path))
     except Exception as error:  # safetensors and torch raise kinds of their own

@@ -27,6 +27,8 @@ from facewitness.compute.pool import cores
 from facewitness.config import Recipe
 from facewitness.data import manifest, sources
 from facewitness.detectors import cards, zoo
+from facewitness.detectors.architectures import ARCHITECTURES
+from facewitness.detectors.base import WEIGHTS_FILE
 from facewitness.detectors.complexity import with_complexity
 from facewitness.detectors.graph import Graph
 from facewitness.training.calibrate import calibrate
@@ -94,12 +96,10 @@ def card_of(settings: TrainRecipe) -> Card:
     Raises:
         RecipeError: the recipe names no entry of the zoo.
     """
-    if settings.net.entry not in zoo.ARCHITECTURES:
-        raise RecipeError(
-            f"net.entry: no architecture {settings.net.entry!r}; there are {', '.join(zoo.ARCHITECTURES)}"
-        )
+    if settings.net.entry not in ARCHITECTURES:
+        raise RecipeError(f"net.entry: no architecture {settings.net.entry!r}; there are {', '.join(ARCHITECTURES)}")
     crop = CropProfile(size_px=settings.crop.size_px, margin=settings.crop.margin)
-    card = zoo.resized(zoo.ARCHITECTURES[settings.net.entry], crop)
+    card = zoo.resized(ARCHITECTURES[settings.net.entry], crop)
     licence = settings.licence or card.licence
     return replace(
         card,
@@ -268,7 +268,7 @@ def finish(out: Path, card: Card, graph: Graph, validation_set: Pairs) -> None:
     """Calibrate the weights on the validation split and write them with their card."""
     graph.net.cpu().eval()
     calibration, scores = calibrate(graph, validation_set)
-    save_file({name: value.contiguous() for name, value in graph.net.state_dict().items()}, out / zoo.WEIGHTS_FILE)
-    weights = storage.sha256(out / zoo.WEIGHTS_FILE)
+    save_file({name: value.contiguous() for name, value in graph.net.state_dict().items()}, out / WEIGHTS_FILE)
+    weights = storage.sha256(out / WEIGHTS_FILE)
     cards.write(replace(with_complexity(card, graph.net), calibration=calibration, weights=weights), out)
     np.savez_compressed(out / "validation_scores.npz", **scores)  # type: ignore[arg-type] # its stubs take the keywords for its flag

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from facewitness import storage
-from facewitness.detectors import cards, zoo
+from facewitness.detectors import cards
+from facewitness.detectors.base import WEIGHTS_FILE
 from facewitness.experiments.analyses.context import Context, Rendered
 from facewitness.experiments.measure import finished
 from facewitness.experiments.plan import Run, slug
@@ -60,5 +61,5 @@ def parameters_of(folder: Path) -> int:
     """Return the number of parameters of the net in a run folder."""
     from facewitness.detectors.torch_backend import load_weights
 
-    net = load_weights(cards.read(folder), folder / zoo.WEIGHTS_FILE).net
+    net = load_weights(cards.read(folder), folder / WEIGHTS_FILE).net
     return sum(parameter.numel() for parameter in net.parameters())

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewitness.data.terms import may_be_shown
-from facewitness.detectors.zoo import Detector
+from facewitness.detectors.base import Detector
 from facewitness.experiments.measure import STUDIED, CropCache
 from facewitness.experiments.plan import Plan, Run, short
 from facewitness.experiments.sections import GeneralizationSection

@@ -17,7 +17,7 @@ from lightning.pytorch import callbacks
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from facewitness import config, storage
+from facewitness import config, runtime, storage
 from facewitness.compute.pool import cores
 from facewitness.data import sources
 from facewitness.data.splits import spread
@@ -253,9 +253,7 @@ def _publish(task: Task, settings: ForgerRecipe, generator: Generator, datasets:
 
 
 def _compare(path: Path, generator: Generator, example: Tensor) -> None:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = runtime.session(path)
     with torch.no_grad():
         expected = generator(example).numpy()
     gap = float(np.abs(session.run(None, {"input": example.numpy()})[0] - expected).max())

@@ -20,7 +20,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from facewitness import config, storage
 from facewitness.compute.pool import cores
-from facewitness.detectors import cards, zoo
+from facewitness.detectors import cards
+from facewitness.detectors.base import WEIGHTS_FILE, verify_weights
 from facewitness.detectors.graph import Graph
 from facewitness.detectors.torch_backend import load_weights
 from facewitness.training import loop
@@ -229,8 +230,8 @@ class Together:
 
 def _open(folder: Path, overrides: Sequence[str] = (), *, progress: bool) -> Opened:
     card = cards.read(folder)
-    path = folder / zoo.WEIGHTS_FILE
-    zoo.verify_weights(card, path)
+    path = folder / WEIGHTS_FILE
+    verify_weights(card, path)
     try:
         told = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -1,0 +1,43 @@
+"""The JSON Schema of a report: the one format of results.jsonl, of the store, and of programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from facewitness.types import REPORT_FORMAT, Status, Verdict
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of ``Report.to_json``; docs/schema/report.json is this."""
+    number = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
+    verdict = {"enum": [*(one.value for one in Verdict), None]}
+    status = {"enum": [one.value for one in Status]}
+    face = {
+        "box": {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 4},
+        "status": status,
+        "score": number,
+        "verdict": verdict,
+        "map": {"type": ["string", "null"]},
+        "time_s": {"type": ["number", "null"], "minimum": 0},
+    }
+    fields: dict[str, Any] = {
+        "format": {"const": REPORT_FORMAT},
+        "kind": {"enum": ["image", "video"]},
+        "path": {"type": "string"},
+        "sha256": {"type": ["string", "null"], "pattern": "^[0-9a-f]{64}$"},
+        "status": status,
+        "score": number,
+        "verdict": verdict,
+        "faces": {"type": "array", "items": {"type": "object", "properties": face, "required": list(face)}},
+        "detector": {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]},
+        "notes": {"type": "array", "items": {"type": "string"}},
+        "versions": {"type": "object", "additionalProperties": {"type": "string"}},
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Facewitness report of one file",
+        "description": "Pixels of the upright source, left top right bottom. A status other than ok has no score.",
+        "type": "object",
+        "properties": fields,
+        "required": list(fields),
+    }
