@@ -74,7 +74,7 @@ def test_what_cannot_be_clustered_is_refused(table: Path, tmp_path: Path) -> Non
 
 
 def test_the_command(table: Path, tmp_path: Path) -> None:
-    said = f"cluster default {table} --out {tmp_path} --draws 2"
+    said = f"evaluate cluster default {table} --out {tmp_path} --draws 2"
     result = CliRunner().invoke(app, said.split())
     assert result.exit_code == 0, result.output
     assert "2 draws over 6 real and 9 forged faces" in result.output

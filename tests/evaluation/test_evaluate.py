@@ -88,8 +88,8 @@ def test_the_further_faces_of_a_photograph_count_as_in_a_scan(tmp_path: Path) ->
 
 def test_table_and_record(made: Path) -> None:
     evaluation = read(made / "eval")
-    auc = evaluation.row("auc", "method", "whiten")
-    assert (auc["value"], auc["n_real"], auc["n_fake"], auc["n_failed"]) == (1.0, 6, 6, 1)
+    auc = evaluation.row("auc", "whiten")
+    assert (auc["value"], auc["n_real"], auc["n_fake"], auc["n_unscored"]) == (1.0, 6, 6, 1)
     assert evaluation.record["counts"]["real"] == {"street": {"ok": 3, "unsupported": 1}, "studio": {"ok": 3}}
     assert evaluation.record["manifest"]["sha256"] == manifest.digest(made / "manifest.parquet")
     assert evaluation.record["detector"]["weights"] == FAKE_CARD.weights
@@ -114,7 +114,7 @@ def test_the_page_says_what_a_reader_must_know(made: Path) -> None:
         f"numpy {np.__version__}",
     ):
         assert needed in text
-    assert "AUC, whiten2" not in text  # no bar for what it was not trained on
+    assert "AUC, whiten2" not in text  # no requirement for what it was not trained on
     assert str(made) not in text  # nobody's home folder on a public page
 
 

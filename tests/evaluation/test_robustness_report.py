@@ -45,7 +45,7 @@ def test_numbers_by_hand() -> None:
 def test_the_command_writes_table_page_and_curves(tmp_path: Path) -> None:
     table = scene.write(tmp_path / "set", people=2)
     page = tmp_path / "docs" / "robust.md"
-    said = f"robustness {table} --out {tmp_path / 'out'} --operator jpeg --limit 2 --page {page} -q"
+    said = f"evaluate robustness {table} --out {tmp_path / 'out'} --operator jpeg --limit 2 --page {page} -q"
     result = CliRunner().invoke(app, said.split())
     assert result.exit_code == 0, result.output
     found = pl.read_csv(tmp_path / "out" / "curves.csv")
@@ -60,6 +60,8 @@ def test_the_command_writes_table_page_and_curves(tmp_path: Path) -> None:
 def test_the_command_refuses_what_is_not_there(tmp_path: Path) -> None:
     table = scene.write(tmp_path / "set", people=2)
     for option, message in (("--operator", "jpeg, blur"), ("--target", "pair")):
-        result = CliRunner().invoke(app, ["robustness", str(table), "--out", str(tmp_path / "o"), option, "fog"])
+        result = CliRunner().invoke(
+            app, ["evaluate", "robustness", str(table), "--out", str(tmp_path / "o"), option, "fog"]
+        )
         assert result.exit_code == 2
         assert message in result.output

@@ -51,11 +51,11 @@ def _face_rows(result: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]
 def auc_by_method(table: Path) -> None:
     """The AUC of each method and of all together, from a table of ``facewitness evaluate``."""
     with table.open(newline="", encoding="utf-8") as file:
-        found = [row for row in csv.DictReader(file) if row["metric"] == "auc" and row["slice"] in ("method", "all")]
-    rows = [("method", "AUC", "95 %", "real", "fake", "without a score")]
+        found = [row for row in csv.DictReader(file) if row["metric"] == "auc" and "source " not in row["set"]]
+    rows = [("set", "AUC", "95 %", "real", "fake", "without a score")]
     for row in found:
         value, low, high = (f"{float(row[name]):.3f}" if row[name] else "-" for name in ("value", "low", "high"))
-        rows.append((row["method"] or "all", value, f"{low}-{high}", row["n_real"], row["n_fake"], row["n_failed"]))
+        rows.append((row["set"], value, f"{low}-{high}", row["n_real"], row["n_fake"], row["n_unscored"]))
     columns(rows)
 
 

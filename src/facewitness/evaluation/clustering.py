@@ -19,9 +19,9 @@ from facewitness import provenance, storage
 from facewitness.data import manifest as manifests
 from facewitness.detectors import zoo
 from facewitness.detectors.base import Detector
+from facewitness.evaluation import tables
 from facewitness.evaluation.crops import crop_samples
 from facewitness.evaluation.evaluate import limited, selected
-from facewitness.evaluation.table import write_table
 from facewitness.reporting import figures
 from facewitness.types import FacewitnessError, ManifestError, Sample, Status
 
@@ -93,7 +93,7 @@ def cluster(
         "y": points[:, 1],
         "called": called,
     }
-    write_table(pl.DataFrame(columns), out / FILE)
+    tables.write(pl.DataFrame(columns), out / FILE)
     _draw(points, labels, called, kept, first.anchor, loaded.card.name, out / FIGURE)
     all_draws = [draw._asdict() for draw, _, _ in found]
     averaged = {

@@ -25,8 +25,9 @@ from facewitness.detectors import zoo
 from facewitness.detectors.base import Detector
 from facewitness.evaluation import report as pages
 from facewitness.evaluation import scores as scoring
+from facewitness.evaluation import tables
 from facewitness.evaluation.crops import FaceCrop, crop_samples
-from facewitness.evaluation.table import tidy, write_table
+from facewitness.evaluation.slices import tidy
 from facewitness.media import faces
 from facewitness.metrics.intervals import DRAWS
 from facewitness.types import CropProfile, ManifestError, Sample
@@ -94,7 +95,7 @@ def evaluate(
     judged += [(folders[m], _load(name), selected(manifest, split, [m])) for m, name in left_out.items()]
     for folder, loaded, chosen in judged:
         found = _score(manifest, loaded, chosen, folder, **options)
-        write_table(tidy(found, loaded.card.calibration, seed=seed), folder / TABLE)
+        tables.write(tidy(found, loaded.card.calibration, detector=loaded.card.name, seed=seed), folder / TABLE)
     if page is not None:
         pages.write(page, out, left_out=folders, trained_on=trained_on)
     if readme is not None:

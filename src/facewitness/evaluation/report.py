@@ -1,6 +1,6 @@
 """The page of results, in Markdown, written from evaluation folders and from nothing else.
 
-Every number comes from a table, every judgement is computed (``evaluation.bars``). Whoever wants another
+Every number comes from a table, every judgement is computed (``evaluation.requirements``). Whoever wants another
 page evaluates again.
 """
 
@@ -10,7 +10,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from facewitness.evaluation.requirements import Evaluation, Requirement, bars, number, read
+from facewitness.evaluation.requirements import Evaluation, Requirement, number, read, requirements
+from facewitness.evaluation.slices import MAP_METRICS
 from facewitness.reporting.markdown import table
 from facewitness.storage import write_text
 from facewitness.types import ManifestError, Status
@@ -32,18 +33,18 @@ def write(
         page: the Markdown file, as ``docs/results/default.md``; its folder is made if absent.
         folder: the evaluation of the detector the page is about.
         left_out: method -> the evaluation, on that method, of a detector trained without it.
-        trained_on: methods the detector has seen in training, on which the bars hold; None means all in the table.
+        trained_on: methods the detector has seen in training, to which requirements apply; None means all.
 
     Raises:
         ManifestError: a folder holds no finished evaluation.
     """
     main = read(folder)
     others = {method: read(other) for method, other in (left_out or {}).items()}
-    methods = main.names("method", "method")
+    methods = main.methods
     seen = methods if trained_on is None else [method for method in methods if method in set(trained_on)]
     parts = [
         _head(main),
-        _bars(bars(main, seen, others)),
+        _requirements(requirements(main, seen, others)),
         _methods(main, seen),
         _left_out(others),
         _sources(main),
@@ -75,14 +76,14 @@ def insert(
     if not opened or not closed:
         raise ManifestError(f"{file}: no {OPEN} ... {CLOSE} in it to write the results between")
     rows = []
-    for method in main.names("method", "method"):
-        unseen = others[method].row("auc", "method", method) if method in others else {}
-        values = (number(main.row(metric, "method", method)) for metric in ("auc", "tpr_at_fake_threshold", "iou"))
+    for method in main.methods:
+        unseen = others[method].row("auc", method) if method in others else {}
+        values = (number(main.row(metric, method)) for metric in ("auc", "recall@threshold", "iou@0.5"))
         rows.append((method, *values, number(unseen)))
     head = ("forgery", "AUC", "called fake", "map IoU", "AUC of a detector that never saw it")
     alarms = []
-    for name in main.names("dataset", "dataset"):
-        row = main.row("fpr_at_fake_threshold", "dataset", dataset=name)
+    for name in main.sources:
+        row = main.row("false_positive_rate@threshold", source=name)
         alarms.append(f"{name} {number(row, percent=True)} of {row['n_real']}" if row else f"{name} not measured")
     falsely = f"Real photographs called fake, by source: {'; '.join(alarms)}."
     body = f"{OPEN}\n{table(head, rows)}\n\n{falsely} In parentheses: 95 % intervals.\n{CLOSE}"
@@ -101,37 +102,39 @@ def _head(main: Evaluation) -> str:
     )
 
 
-def _bars(found: Sequence[Requirement]) -> str:
-    rows = [(bar.what, bar.asked or "to be reported", bar.shown, _answer(bar)) for bar in found]
-    short = [
-        f"- {bar.what}: {bar.shown}" + (f", asked {bar.asked}." if bar.asked else ".")
-        for bar in found
-        if not bar.satisfied
+def _requirements(found: Sequence[Requirement]) -> str:
+    rows = [(one.what, one.asked or "to be reported", one.shown, _answer(one)) for one in found]
+    missed = [
+        f"- {one.what}: {one.shown}" + (f", required {one.asked}." if one.asked else ".")
+        for one in found
+        if not one.satisfied
     ]
-    verdict = "What fell short:\n\n" + "\n".join(short) if short else "Nothing fell short of what is asked."
-    return f"## What is asked, what was shown\n\n{table(('', 'asked', 'shown', 'met'), rows)}\n\n{verdict}"
+    verdict = "Not satisfied:\n\n" + "\n".join(missed) if missed else "Every requirement is satisfied."
+    return f"## Requirements\n\n{table(('', 'required', 'measured', 'satisfied'), rows)}\n\n{verdict}"
 
 
-def _answer(bar: Requirement) -> str:
-    if bar.satisfied is None:
+def _answer(requirement: Requirement) -> str:
+    if requirement.satisfied is None:
         return "**not measured**"
-    if not bar.asked:
+    if not requirement.asked:
         return "reported"
-    if bar.satisfied:
-        return "yes" if bar.sure else "yes, though the interval reaches past"
+    if requirement.satisfied:
+        return "yes" if requirement.sure else "yes, though the interval reaches past"
     return "**no**"
 
 
 def _methods(main: Evaluation, seen: Sequence[str]) -> str:
-    metrics = ("auc", "average_precision", "eer", "accuracy", "tpr_at_1pct_fpr", "tpr_at_fake_threshold", "ece")
+    metrics = (
+        *("auc", "average_precision", "eer", "accuracy@threshold", "recall@fpr=0.01", "recall@threshold"),
+        "ece",
+    )
     head = ("method", "real / fake", "AUC", "AP", "EER", "accuracy", "TPR at 1 % FPR", "called fake", "ECE")
     rows, notes = [], []
-    for method in [*main.names("method", "method"), None]:
-        kind = "all" if method is None else "method"
-        auc = main.row("auc", kind, method)
+    for method in [*main.methods, None]:
+        auc = main.row("auc", method)
         name = "all together" if method is None else method + ("" if method in seen else " (never trained on)")
         counts = f"{auc['n_real']} / {auc['n_fake']}" if auc else "-"
-        rows.append((name, counts, *(number(main.row(metric, kind, method)) for metric in metrics)))
+        rows.append((name, counts, *(number(main.row(metric, method)) for metric in metrics)))
         if auc and auc["note"]:
             notes.append(f"{method}: {auc['note']}.")
     text = (
@@ -148,8 +151,8 @@ def _left_out(others: Mapping[str, Evaluation]) -> str:
         return ""
     rows = []
     for method, other in others.items():
-        auc = other.row("auc", "method", method)
-        values = (number(other.row(metric, "method", method)) for metric in ("auc", "eer", "tpr_at_1pct_fpr", "iou"))
+        auc = other.row("auc", method)
+        values = (number(other.row(metric, method)) for metric in ("auc", "eer", "recall@fpr=0.01", "iou@0.5"))
         counts = f"{auc['n_real']} / {auc['n_fake']}" if auc else "-"
         rows.append((method, counts, *values, f"{other.record['detector']['name']} `{_hash(other)}`"))
     head = ("left out", "real / fake", "AUC", "EER", "TPR at 1 % FPR", "map IoU", "detector")
@@ -168,17 +171,16 @@ def _sources(main: Evaluation) -> str:
         "map stays empty",
     )
     rows = []
-    for name in [*main.names("dataset", "dataset"), None]:
-        kind = "all" if name is None else "dataset"
-        alarms = main.row("fpr_at_fake_threshold", kind, dataset=name)
-        area = main.row("false_positive_area_real", kind, dataset=name)
+    for name in [*main.sources, None]:
+        alarms = main.row("false_positive_rate@threshold", source=name)
+        area = main.row("false_positive_area_real@0.5", source=name)
         counted = alarms or area
         cells = (
             number(alarms, percent=True),
-            number(main.row("fpr_of_photographs", kind, dataset=name), percent=True),
-            number(main.row("inconclusive_real", kind, dataset=name), percent=True),
+            number(main.row("photograph_false_positive_rate@threshold", source=name), percent=True),
+            number(main.row("inconclusive_real", source=name), percent=True),
             number(area, percent=True),
-            number(main.row("empty_map_real", kind, dataset=name), percent=True),
+            number(main.row("empty_map_real@0.5", source=name), percent=True),
         )
         rows.append((name or "all sources", str(counted["n_real"]) if counted else "0", *cells))
     text = (
@@ -190,12 +192,12 @@ def _sources(main: Evaluation) -> str:
 
 
 def _crossed(main: Evaluation) -> str:
-    methods, datasets = main.names("method", "method_dataset"), main.names("dataset", "dataset")
+    methods, datasets = main.methods, main.sources
     rows = []
     for method in methods:
         cells = []
         for dataset in datasets:
-            row = main.row("auc", "method_dataset", method, dataset)
+            row = main.row("auc", method, dataset)
             cells.append(f"{number(row)}, {row['n_real']} / {row['n_fake']}" if row else "not applied")
         rows.append((method, *cells))
     if not rows:
@@ -205,13 +207,13 @@ def _crossed(main: Evaluation) -> str:
 
 
 def _maps(main: Evaluation, seen: Sequence[str]) -> str:
-    metrics = ("iou", "dice", "pixel_auc", "mass_inside", "pointing", "false_positive_area", "mask_outside")
+    metrics = MAP_METRICS.values()
     rows = []
-    for method in main.names("method", "method"):
-        iou = main.row("iou", "method", method)
+    for method in main.methods:
+        iou = main.row("iou@0.5", method)
         if iou:
             name = method + ("" if method in seen else " (never trained on)")
-            values = (number(main.row(metric, "method", method)) for metric in metrics)
+            values = (number(main.row(metric, method)) for metric in metrics)
             rows.append((name, str(iou["n_fake"]), *values))
     if not rows:
         return ""
@@ -272,7 +274,7 @@ def _made(main: Evaluation, others: Mapping[str, Evaluation]) -> str:
         f"Made: {record['made']}, {environment['processor']}, {environment['cores']} cores, {environment['system']}",
         f"Versions: {versions}",
     ]
-    return "## How it was made\n\n" + "\n".join(f"- {line}" for line in lines)
+    return "## Provenance\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
 def _hash(evaluation: Evaluation) -> str:

@@ -9,33 +9,41 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from facewitness.evaluation import tables
 from facewitness.types import ManifestError
 
-AUC_BAR = 0.95
-IOU_BAR = 0.6
-FALSE_POSITIVE_BAR = 0.02
+LEAST_AUC = 0.95
+LEAST_IOU = 0.6
+MOST_FALSE_POSITIVES = 0.02
 
 
 class Evaluation(NamedTuple):
     """An evaluation folder, read back."""
 
-    table: pl.DataFrame  # see evaluation.table.SCHEMA
+    table: pl.DataFrame  # see evaluation.tables
     record: Mapping[str, Any]  # evaluation.json
 
-    def row(self, metric: str, kind: str, method: str | None = None, dataset: str | None = None) -> dict[str, Any]:
-        """The row of a number; {} if the table has none."""
-        same = (pl.col("metric") == metric) & (pl.col("slice") == kind)
-        same &= pl.col("method").eq_missing(pl.lit(method)) & pl.col("dataset").eq_missing(pl.lit(dataset))
-        found = self.table.filter(same)
-        return found.row(0, named=True) if found.height else {}
+    def row(self, metric: str, method: str | None = None, source: str | None = None) -> dict[str, Any]:
+        """Return the row of a number; {} if the table has none."""
+        return tables.row(self.table, metric=metric, set=tables.set_name(method, source))
 
-    def names(self, column: str, kind: str) -> list[str]:
-        """The methods or data sets there are slices of, in the table's order."""
-        return self.table.filter(pl.col("slice") == kind)[column].unique(maintain_order=True).to_list()
+    @property
+    def methods(self) -> list[str]:
+        """The methods that were judged, in the table's order."""
+        return self._named("method ")
+
+    @property
+    def sources(self) -> list[str]:
+        """The sources of the photographs, in the table's order."""
+        return self._named("source ")
+
+    def _named(self, prefix: str) -> list[str]:
+        names = self.table["set"].unique(maintain_order=True)
+        return [name.removeprefix(prefix) for name in names if name.startswith(prefix) and ", source " not in name]
 
 
 class Requirement(NamedTuple):
-    """One thing asked of a detector, and what it showed. ``met`` None: it was not measured."""
+    """One thing asked of a detector, and what it showed. ``satisfied`` None: it was not measured."""
 
     what: str
     asked: str  # "" if the number is only to be reported
@@ -58,35 +66,35 @@ def read(folder: Path) -> Evaluation:
     return Evaluation(table, record)
 
 
-def bars(main: Evaluation, seen: Sequence[str], left_out: Mapping[str, Evaluation]) -> list[Requirement]:
+def requirements(main: Evaluation, seen: Sequence[str], left_out: Mapping[str, Evaluation]) -> list[Requirement]:
     """What is asked of the default detector, each judged by the number itself; ``sure`` tells of its interval.
 
     ``seen`` are the methods it was trained on; ``left_out`` maps a method to the evaluation of a detector without it.
     """
     found = []
     for method in seen:
-        found.append(_at_least(f"AUC, {method}", main.row("auc", "method", method), AUC_BAR))
+        found.append(_at_least(f"AUC, {method}", main.row("auc", method), LEAST_AUC))
     for method in seen:
-        found.append(_at_least(f"map IoU, {method}", main.row("iou", "method", method), IOU_BAR))
-    for dataset in main.names("dataset", "dataset"):
-        row = main.row("fpr_at_fake_threshold", "dataset", dataset=dataset)
-        found.append(_at_most(f"false positives, reals of {dataset}", row, FALSE_POSITIVE_BAR))
+        found.append(_at_least(f"map IoU, {method}", main.row("iou@0.5", method), LEAST_IOU))
+    for dataset in main.sources:
+        row = main.row("false_positive_rate@threshold", source=dataset)
+        found.append(_at_most(f"false positives, reals of {dataset}", row, MOST_FALSE_POSITIVES))
     for method in seen:
-        row = left_out[method].row("auc", "method", method) if method in left_out else {}
-        found.append(_bar(f"AUC on {method} when trained without it", row, "", lambda _: True, lambda _: True))
+        row = left_out[method].row("auc", method) if method in left_out else {}
+        found.append(_requirement(f"AUC on {method} when trained without it", row, "", lambda _: True, lambda _: True))
     return found
 
 
-def _at_least(what: str, row: Mapping[str, Any], bar: float) -> Requirement:
-    return _bar(what, row, f"at least {bar}", lambda value: value >= bar, lambda row: row["low"] >= bar)
+def _at_least(what: str, row: Mapping[str, Any], limit: float) -> Requirement:
+    return _requirement(what, row, f"at least {limit}", lambda value: value >= limit, lambda row: row["low"] >= limit)
 
 
-def _at_most(what: str, row: Mapping[str, Any], bar: float) -> Requirement:
-    asked = f"at most {bar * 100:g} %"
-    return _bar(what, row, asked, lambda value: value <= bar, lambda row: row["high"] <= bar, percent=True)
+def _at_most(what: str, row: Mapping[str, Any], limit: float) -> Requirement:
+    asked = f"at most {limit * 100:g} %"
+    return _requirement(what, row, asked, lambda value: value <= limit, lambda row: row["high"] <= limit, percent=True)
 
 
-def _bar(
+def _requirement(
     what: str,
     row: Mapping[str, Any],
     asked: str,

@@ -15,9 +15,8 @@ import polars as pl
 
 from facewitness import storage
 from facewitness.data import manifest as manifests
-from facewitness.evaluation import requirements
+from facewitness.evaluation import requirements, tables
 from facewitness.evaluation.robustness import DISORGANISED, INSIDE, MAPS, UNDAMAGED, measure
-from facewitness.evaluation.table import write_table
 from facewitness.media.degrade import OPERATORS
 from facewitness.metrics import seeds
 from facewitness.metrics.detection import (
@@ -61,7 +60,7 @@ def robustness(
     """
     rows = pl.read_parquet(measure(manifest, detector, out, **options).read_bytes())
     table = curves(rows)
-    write_table(table, out / TABLE)
+    tables.write(table, out / TABLE)
     if page is not None:
         _write(page, rows, table, manifest, str(detector), command)
     return (out / TABLE).with_suffix(".csv")

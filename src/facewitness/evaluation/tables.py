@@ -21,7 +21,7 @@ SCHEMA: Mapping[str, Any] = MappingProxyType(
         "table": pl.String,  # the section of the report that shows it
         "detector": pl.String,
         "n_seeds": pl.Int64,
-        "set": pl.String,  # the photographs: a group of methods, a source, "seen", "unseen", "gap" (seen less unseen)
+        "set": pl.String,  # the photographs: see ``set_name``; "seen", "unseen", "gap" (seen less unseen)
         "metric": pl.String,  # of METRICS
         "value": pl.Float64,  # mean over the seeds; null where the number does not exist
         "low": pl.Float64,  # 95 % interval over people; null where nothing can be drawn
@@ -31,6 +31,7 @@ SCHEMA: Mapping[str, Any] = MappingProxyType(
         "n_real": pl.Int64,  # scored and counted in this number
         "n_fake": pl.Int64,
         "n_unscored": pl.Int64,  # photographs of the set without a score
+        "note": pl.String,  # what a reader must know of the choice of photographs
     }
 )
 METRICS: Mapping[str, str] = MappingProxyType(
@@ -38,6 +39,14 @@ METRICS: Mapping[str, str] = MappingProxyType(
         "auc": "area under the ROC curve of the score",
         "eer": "rate at which false alarms and misses are equal",
         "ece": "expected calibration error of the score",
+        "average_precision": "area under the precision-recall curve of the score",
+        "recall@fpr=0.01": "share of the fakes found at the threshold that 1 % of these very reals reach",
+        "accuracy@threshold": "accuracy at the shipped threshold of the verdict fake",
+        "recall@threshold": "share of the fakes called fake at the shipped threshold",
+        "false_positive_rate@threshold": "share of the reals called fake at the shipped threshold",
+        "photograph_false_positive_rate@threshold": "share of the real photographs any face of which is called fake",
+        "inconclusive_real": "share of the reals between the two shipped thresholds",
+        "inconclusive_fake": "share of the fakes between the two shipped thresholds",
         "balanced_accuracy@0.5": "accuracy at a score of 0.5, reals and fakes counting alike",
         "real_accuracy@0.5": "share of the reals with a score below 0.5",
         "fake_accuracy@0.5": "share of the fakes with a score of at least 0.5",
@@ -45,6 +54,11 @@ METRICS: Mapping[str, str] = MappingProxyType(
         "degradation": "balanced_accuracy@0.5 on the detector's own set less its mean on others, in points",
         "difference": "degradation on the unseen sets less that on a specialised group, in points",
         "cluster_accuracy": "accuracy by two clusters of features, one photograph's label being known; ten draws",
+        "dice@0.5": "Dice coefficient of map and forged region, of fakes",
+        "false_positive_area@0.5": "share of the unforged pixels that the map calls forged, of fakes",
+        "false_positive_area_real@0.5": "share of the pixels that the map calls forged, of reals",
+        "empty_map_real@0.5": "share of the reals whose map stays below 0.5 everywhere",
+        "mask_outside": "share of the forged pixels outside the crop, of fakes",
         "iou@0.5": "intersection over union of map and forged region, of fakes",
         "pixel_auc": "area under the ROC curve of the map's pixels, of fakes",
         "mass_inside": "share of the map's sum inside the forged region, of fakes",
@@ -90,6 +104,12 @@ def build(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
         raise ManifestError(f"no metric {unknown[0]!r}; there are {', '.join(METRICS)}")
     complete = [{name: row.get(name) for name in SCHEMA} for row in found]
     return pl.DataFrame(complete, SCHEMA).with_columns(pl.col(pl.Float64).fill_nan(None))
+
+
+def set_name(method: str | None, source: str | None) -> str:
+    """Return the name of the photographs of a method, of a source, of both, or of all."""
+    parts = [f"method {method}"] * (method is not None) + [f"source {source}"] * (source is not None)
+    return ", ".join(parts) or "all"
 
 
 def write(table: pl.DataFrame, file: Path) -> Path:

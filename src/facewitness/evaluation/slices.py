@@ -1,4 +1,4 @@
-"""From scores to one tidy table: a row for each metric of each slice, with its interval and the counts behind it.
+"""From scores to the tidy table: a row for each metric of each slice, with its interval and the counts behind it.
 
 Slices: ``all``; ``method``, the fakes of one method against all the reals of those data sets it was applied to;
 ``dataset``, all fakes of one source against its reals, and what reals alone show; ``method_dataset``, both at once.
@@ -8,33 +8,23 @@ Nothing here touches a pixel: any number can be made again from ``scores.parquet
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import polars as pl
 
-from facewitness import storage
+from facewitness.evaluation import tables
 from facewitness.metrics import detection
 from facewitness.metrics.calibration import ece_weighted
 from facewitness.metrics.detection import Weighted
 from facewitness.metrics.intervals import DRAWS, Interval, bootstrap, bootstrap_mean, wilson
 from facewitness.types import Calibration, Verdict
 
-SCHEMA: Mapping[str, Any] = {
-    "slice": pl.String,
-    "method": pl.String,  # null: every method of the slice
-    "dataset": pl.String,  # null: every data set of the slice
-    "metric": pl.String,
-    "value": pl.Float64,  # null where the number does not exist
-    "low": pl.Float64,  # 95 % interval; null where nothing can be drawn
-    "high": pl.Float64,
-    "n_real": pl.Int64,  # scored and counted in this number
-    "n_fake": pl.Int64,
-    "n_failed": pl.Int64,  # samples of the slice without a score
-    "note": pl.String,
+MAP_METRICS = {
+    **{"iou": "iou@0.5", "dice": "dice@0.5", "pixel_auc": "pixel_auc", "mass_inside": "mass_inside"},
+    **{"pointing": "pointing", "false_positive_area": "false_positive_area@0.5", "mask_outside": "mask_outside"},
 }
-MAP_METRICS = ("iou", "dice", "pixel_auc", "mass_inside", "pointing", "false_positive_area", "mask_outside")
+"""Columns of the scores -> metrics."""
 
 
 class Slice(NamedTuple):
@@ -47,8 +37,10 @@ class Slice(NamedTuple):
     note: str = ""
 
 
-def tidy(scores: pl.DataFrame, calibration: Calibration | None, *, seed: int = 0, draws: int = DRAWS) -> pl.DataFrame:
-    """The table for the scores of one evaluation (see ``evaluation.scores.SCHEMA``).
+def tidy(
+    scores: pl.DataFrame, calibration: Calibration | None, *, detector: str = "", seed: int = 0, draws: int = DRAWS
+) -> pl.DataFrame:
+    """Return the tidy table (``evaluation.tables``) for the scores of one evaluation (``evaluation.scores.SCHEMA``).
 
     Metrics of a detector without calibration that need a threshold are left out. A metric is null where a class is
     absent from its slice.
@@ -62,15 +54,7 @@ def tidy(scores: pl.DataFrame, calibration: Calibration | None, *, seed: int = 0
             found += _maps(part, scored, seed, draws)
         else:
             found.append(_row(part, scored, "auc", Interval(math.nan, math.nan, math.nan)))
-    table = pl.DataFrame(found, SCHEMA)
-    return table.with_columns(pl.col("value", "low", "high").fill_nan(None))
-
-
-def write_table(table: pl.DataFrame, file: Path) -> None:
-    """Write a table as Parquet, whole or not at all, and as CSV beside it."""
-    with storage.atomic_write(file) as part:
-        table.write_parquet(part)
-    storage.write_text(file.with_suffix(".csv"), table.write_csv(float_precision=6))
+    return tables.build({**row, "detector": detector, "n_seeds": 1} for row in found)
 
 
 def slices(scores: pl.DataFrame) -> Iterator[Slice]:
@@ -101,11 +85,11 @@ def _detection(
         "auc": detection.auc_weighted,
         "average_precision": detection.average_precision_weighted,
         "eer": detection.eer_weighted,
-        "tpr_at_1pct_fpr": detection.tpr_at_fpr_weighted(0.01),
+        "recall@fpr=0.01": detection.tpr_at_fpr_weighted(0.01),
         "ece": ece_weighted(),
     }
     if calibration is not None:
-        metrics["accuracy"] = detection.accuracy_weighted(calibration.fake_above)
+        metrics["accuracy@threshold"] = detection.accuracy_weighted(calibration.fake_above)
     if scored["label"].n_unique() < 2:
         return []
     people = scored["person"].to_list()
@@ -122,24 +106,25 @@ def _shares(part: Slice, scored: pl.DataFrame, calibration: Calibration | None) 
             continue
         shares = {}
         if calibration is not None:
-            called = "fpr_at_fake_threshold" if label == 0 else "tpr_at_fake_threshold"
+            called = "false_positive_rate@threshold" if label == 0 else "recall@threshold"
             shares[called] = rows["verdict"] == str(Verdict.FAKE)
             if label == 0:
-                shares["fpr_of_photographs"] = rows["highest"] >= calibration.fake_above
+                shares["photograph_false_positive_rate@threshold"] = rows["highest"] >= calibration.fake_above
             shares[f"inconclusive_{kind}"] = rows["verdict"] == str(Verdict.INCONCLUSIVE)
         for name, hit in shares.items():
             found.append(_row(part, rows, name, wilson(int(hit.sum()), rows.height)))
         judged = rows.filter(pl.col("iou").is_not_null())
         if label == 0 and judged.height:  # of a real, IoU is 1 exactly when its map stays empty
             empty = int((judged["iou"] == 1).sum())
-            found.append(_row(part, judged, "empty_map_real", wilson(empty, judged.height)))
+            found.append(_row(part, judged, "empty_map_real@0.5", wilson(empty, judged.height)))
     return found
 
 
 def _maps(part: Slice, scored: pl.DataFrame, seed: int, draws: int) -> list[dict[str, Any]]:
     """Means over fakes of what their maps show; of reals, the area called forged."""
     found = []
-    wanted = [(1, name, name) for name in MAP_METRICS] + [(0, "false_positive_area", "false_positive_area_real")]
+    wanted = [(1, column, name) for column, name in MAP_METRICS.items()]
+    wanted.append((0, "false_positive_area", "false_positive_area_real@0.5"))
     for label, column, name in wanted:
         rows = scored.filter((pl.col("label") == label) & pl.col(column).is_not_null())
         if rows.height:
@@ -151,15 +136,14 @@ def _maps(part: Slice, scored: pl.DataFrame, seed: int, draws: int) -> list[dict
 def _row(part: Slice, counted: pl.DataFrame, metric: str, number: Interval) -> dict[str, Any]:
     fakes = int((counted["label"] == 1).sum())
     return {
-        "slice": part.kind,
-        "method": part.method,
-        "dataset": part.dataset,
+        "table": "evaluate",
+        "set": tables.set_name(part.method, part.dataset),
         "metric": metric,
         "value": number.value,
         "low": number.low,
         "high": number.high,
         "n_real": counted.height - fakes,
         "n_fake": fakes,
-        "n_failed": int(part.rows["score"].is_null().sum()),
-        "note": part.note,
+        "n_unscored": int(part.rows["score"].is_null().sum()),
+        "note": part.note or None,
     }

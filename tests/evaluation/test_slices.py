@@ -9,9 +9,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from facewitness.evaluation import report, requirements
+from facewitness.evaluation import report, requirements, tables
 from facewitness.evaluation.scores import SCHEMA
-from facewitness.evaluation.table import tidy
+from facewitness.evaluation.slices import tidy
 from facewitness.metrics.intervals import wilson
 from facewitness.types import Calibration, ManifestError
 
@@ -53,42 +53,44 @@ def table() -> requirements.Evaluation:
 
 
 def test_a_method_is_compared_with_the_reals_it_was_applied_to(table: requirements.Evaluation) -> None:
-    x = table.row("auc", "method", "x")
-    assert (x["n_real"], x["n_fake"], x["n_failed"], x["note"]) == (4, 3, 1, "")
+    x = table.row("auc", "x")
+    assert (x["n_real"], x["n_fake"], x["n_unscored"], x["note"]) == (4, 3, 1, None)
     assert x["value"] == pytest.approx((3 + 3 + 4) / 12)  # .85, .5 and .95 against .1 .4 .9 .2
-    y = table.row("auc", "method", "y")
-    assert (y["n_real"], y["n_fake"], y["n_failed"]) == (1, 1, 1)
+    y = table.row("auc", "y")
+    assert (y["n_real"], y["n_fake"], y["n_unscored"]) == (1, 1, 1)
     assert y["value"] == 1
     assert y["note"] == "compared with the reals of b only, to which the method was applied"
 
 
 def test_everything_and_each_source(table: requirements.Evaluation) -> None:
-    everything = table.row("auc", "all")
-    assert (everything["n_real"], everything["n_fake"], everything["n_failed"]) == (4, 4, 1)
-    assert table.row("auc", "dataset", dataset="a")["value"] == pytest.approx(4 / 6)
-    assert table.row("auc", "method_dataset", "x", "a")["n_fake"] == 2
-    assert table.row("auc", "method_dataset", "y", "a") == {}
+    everything = table.row("auc")
+    assert (everything["n_real"], everything["n_fake"], everything["n_unscored"]) == (4, 4, 1)
+    assert table.row("auc", source="a")["value"] == pytest.approx(4 / 6)
+    assert table.row("auc", "x", "a")["n_fake"] == 2
+    assert table.row("auc", "y", "a") == {}
 
 
 def test_shares_at_the_shipped_thresholds(table: requirements.Evaluation) -> None:
-    called = table.row("fpr_at_fake_threshold", "dataset", dataset="a")
+    called = table.row("false_positive_rate@threshold", source="a")
     assert (called["value"], called["low"], called["high"]) == pytest.approx(wilson(1, 3))
     assert (called["n_real"], called["n_fake"]) == (3, 0)
-    assert table.row("fpr_of_photographs", "dataset", dataset="a")["value"] == pytest.approx(2 / 3)  # .4 + .45 as well
-    assert table.row("inconclusive_real", "dataset", dataset="a")["value"] == pytest.approx(1 / 3)
-    assert table.row("tpr_at_fake_threshold", "method", "x")["value"] == pytest.approx(2 / 3)
-    assert table.row("inconclusive_fake", "method", "y")["value"] == 1
-    assert table.row("accuracy", "method", "x")["value"] == pytest.approx(5 / 7)
+    assert table.row("photograph_false_positive_rate@threshold", source="a")["value"] == pytest.approx(
+        2 / 3
+    )  # .4 + .45 as well
+    assert table.row("inconclusive_real", source="a")["value"] == pytest.approx(1 / 3)
+    assert table.row("recall@threshold", "x")["value"] == pytest.approx(2 / 3)
+    assert table.row("inconclusive_fake", "y")["value"] == 1
+    assert table.row("accuracy@threshold", "x")["value"] == pytest.approx(5 / 7)
 
 
 def test_maps_of_fakes_and_of_reals_apart(table: requirements.Evaluation) -> None:
-    iou = table.row("iou", "method", "x")
+    iou = table.row("iou@0.5", "x")
     assert iou["value"] == pytest.approx(0.6)
     assert (iou["n_real"], iou["n_fake"]) == (0, 2)
-    assert table.row("false_positive_area", "method", "x")["value"] == pytest.approx(0.15)
-    assert table.row("false_positive_area_real", "dataset", dataset="a")["value"] == pytest.approx(0.3)
-    assert table.row("empty_map_real", "dataset", dataset="a")["value"] == pytest.approx(1 / 3)
-    assert table.row("iou", "method", "y") == {}
+    assert table.row("false_positive_area@0.5", "x")["value"] == pytest.approx(0.15)
+    assert table.row("false_positive_area_real@0.5", source="a")["value"] == pytest.approx(0.3)
+    assert table.row("empty_map_real@0.5", source="a")["value"] == pytest.approx(1 / 3)
+    assert table.row("iou@0.5", "y") == {}
 
 
 def test_no_number_is_nan_and_intervals_hold_their_numbers(table: requirements.Evaluation) -> None:
@@ -101,40 +103,45 @@ def test_no_number_is_nan_and_intervals_hold_their_numbers(table: requirements.E
 
 def test_without_calibration_there_are_no_verdicts() -> None:
     metrics = set(tidy(scores(), None, draws=20)["metric"])
-    assert {"auc", "ece", "iou"} <= metrics
-    assert not metrics & {"accuracy", "fpr_at_fake_threshold", "inconclusive_real", "tpr_at_fake_threshold"}
+    assert {"auc", "ece", "iou@0.5"} <= metrics
+    assert not metrics & {
+        "accuracy@threshold",
+        "false_positive_rate@threshold",
+        "inconclusive_real",
+        "recall@threshold",
+    }
 
 
 def test_a_slice_where_nothing_was_scored_is_there_and_empty() -> None:
     failed = scores().with_columns(score=pl.when(pl.col("dataset") == "b").then(None).otherwise(pl.col("score")))
-    y = requirements.Evaluation(tidy(failed, MARKS, draws=20), {}).row("auc", "method", "y")
-    assert (y["value"], y["n_real"], y["n_fake"], y["n_failed"]) == (None, 0, 0, 3)
+    y = requirements.Evaluation(tidy(failed, MARKS, draws=20), {}).row("auc", "y")
+    assert (y["value"], y["n_real"], y["n_fake"], y["n_unscored"]) == (None, 0, 0, 3)
 
 
 def test_the_table_can_be_made_again_to_the_last_digit() -> None:
     assert tidy(scores(), MARKS, seed=3, draws=50).equals(tidy(scores(), MARKS, seed=3, draws=50))
 
 
-def number(metric: str, kind: str, value: float | None, method: str | None = None, dataset: str | None = None) -> Any:
-    bounds = (None, None) if value is None else (value - 0.01, value + 0.01)
-    return (kind, method, dataset, metric, value, *bounds, 50, 60, 0, "")
+def number(metric: str, name: str, value: float | None) -> dict[str, Any]:
+    bounds = {} if value is None else {"low": value - 0.01, "high": value + 0.01}
+    return {"set": name, "metric": metric, "value": value, **bounds, "n_real": 50, "n_fake": 60}
 
 
-def made_of(*rows: Any) -> requirements.Evaluation:
-    names = ["slice", "method", "dataset", "metric", "value", "low", "high", "n_real", "n_fake", "n_failed", "note"]
-    return requirements.Evaluation(pl.DataFrame(list(rows), names, orient="row", infer_schema_length=None), {})
+def made_of(*rows: dict[str, Any]) -> requirements.Evaluation:
+    return requirements.Evaluation(tables.build(rows), {})
 
 
-def test_bars_are_held_against_the_numbers() -> None:
+def test_requirements_are_held_against_the_numbers() -> None:
     main = made_of(
-        number("auc", "method", 0.955, "x"),
-        number("auc", "method", 0.949, "y"),
-        number("iou", "method", 0.7, "x"),
-        number("auc", "dataset", 0.9, None, "a"),
-        number("fpr_at_fake_threshold", "dataset", 0.021, None, "a"),
+        number("auc", "method x", 0.955),
+        number("auc", "method y", 0.949),
+        number("iou@0.5", "method x", 0.7),
+        number("auc", "source a", 0.9),
+        number("false_positive_rate@threshold", "source a", 0.021),
     )
-    other = made_of(number("auc", "method", 0.6, "x"))
-    found = {bar.what: (bar.satisfied, bar.sure) for bar in requirements.bars(main, ["x", "y"], {"x": other})}
+    other = made_of(number("auc", "method x", 0.6))
+    held = requirements.requirements(main, ["x", "y"], {"x": other})
+    found = {one.what: (one.satisfied, one.sure) for one in held}
     assert found == {
         "AUC, x": (True, False),  # .945 to .965
         "AUC, y": (False, False),
