@@ -283,9 +283,7 @@ def test_evaluate_prints_auc_and_writes_table_and_page(detector: Path, photo: Pa
     result = run("evaluate", manifest, "--detector", detector, "--out", out, "--page", page, "--workers", 1, "--quiet")
     assert result.exit_code == 0
     lines = [line.split() for line in result.stdout.splitlines()]
-    assert ["method", "bright", "1.000"] in [
-        line[:3] for line in lines
-    ]  # the fake detector calls the brighter one fake
+    assert ["method", "bright", "1.000"] in [line[:3] for line in lines]  # the brighter one is fake
     assert (out / "table.csv").is_file()
     assert page.read_text(encoding="utf-8").startswith("# Results: fake.brightness")
 
