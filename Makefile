@@ -10,7 +10,7 @@ WORKERS ?= 2
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast check format-check format lint types layers bench bench-maps bench-search bench-study bench-zoo light train ship results testbed zoo clean
+.PHONY: help demo test test-fast check format-check format lint types layers bench bench-maps bench-search bench-study bench-zoo light train ship results benchmark-set zoo clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -29,7 +29,7 @@ check: format-check lint types layers test ## format, lint, types, layers, tests
 format-check: $(VENV)/.dev-installed
 	$(BIN)/ruff format --check .
 
-format: $(VENV)/.dev-installed ## rewrite every file in the house format
+format: $(VENV)/.dev-installed ## rewrite every file in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -67,32 +67,33 @@ light: $(VENV)/.base-installed ## the base package alone, installed as a wheel i
 	cd out/light && ../../$(LIGHT)/bin/facewitness scan astronaut.png --out report $(ARGS)
 	rm -rf $(LIGHT)
 
+FACES ?= ../shared/faces
+DATA := --set data.path=$(FACES)
 RECIPES := base-cpu default-cpu without-faceswap-cpu without-inpaint-diffusion-cpu without-selfblend-cpu
-train: $(VENV)/.dev-installed ## train the default detector and its leave-one-out partners over ../shared/faces (hours; resumes nothing)
-	for recipe in $(RECIPES); do $(BIN)/facewitness train $$recipe || exit 1; done
+train: $(VENV)/.dev-installed ## train the default detector and its leave-one-out partners over FACES (hours)
+	for recipe in $(RECIPES); do $(BIN)/facewitness train $$recipe $(DATA) || exit 1; done
 
 ship: $(VENV)/.dev-installed ## put the trained default detector into the package
 	$(BIN)/facewitness export runs/forge-cpu src/facewitness/detectors/shipped/default
 
-NETWORKS := deepfake neuraltextures attribute-transposed attribute-nearest attribute-bilinear inpaint-conv synthesis
+GENERATORS := deepfake neuraltextures attribute-transposed attribute-nearest attribute-bilinear inpaint-conv synthesis
 FORGE_CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/facewitness/forge
 
 RESULTS := out/results
-FACES ?= ../shared/faces
 SEEN := faceswap inpaint-diffusion selfblend
 LEFT_OUT := $(foreach m,$(SEEN),$(if $(wildcard runs/without-$(m)-cpu/card.json),--left-out $(m)=runs/without-$(m)-cpu))
-results: $(VENV)/.dev-installed ## forge the test identities of FACES, judge the shipped detector and its partners in runs/, write the page
+results: $(VENV)/.dev-installed ## forge the test identities of FACES, evaluate the shipped detector and its partners in runs/, write the report
 	$(BIN)/facewitness forge $(FACES) --out $(RESULTS)/set --split test --seed 1 $(foreach m,$(SEEN),--method $(m))
-	$(BIN)/facewitness evaluate $(RESULTS)/set/manifest.parquet --out $(RESULTS)/default --page docs/results/default.md --readme README.md $(LEFT_OUT) $(ARGS)
+	$(BIN)/facewitness evaluate $(RESULTS)/set --out $(RESULTS)/default --page docs/results/default.md --readme README.md $(LEFT_OUT) $(ARGS)
 
-TESTBED := out/testbed
-testbed: $(VENV)/.dev-installed ## fit the networks behind manipulations that are not fitted yet, build the test bed over FACES, audit it (hours)
-	for method in $(NETWORKS); do test -f $(FORGE_CACHE)/$$method/model.onnx || $(BIN)/facewitness forge train-generator $$method --data $(FACES) || exit 1; done
-	$(BIN)/facewitness forge build forge/testbed --out $(TESTBED) --page docs/results/forge.md --set data.path=$(FACES)
-	$(BIN)/facewitness data audit $(TESTBED)/manifest.parquet --page docs/results/forge-audit.md
-	$(BIN)/facewitness evaluate $(TESTBED)/manifest.parquet --out $(TESTBED)/default --page docs/results/testbed.md $(foreach m,$(SEEN),--trained-on $(m))
+BENCHMARK := out/testbed
+benchmark-set: $(VENV)/.dev-installed ## train the generators that are not trained yet, build the benchmark set over FACES, audit it (hours)
+	for method in $(GENERATORS); do test -f $(FORGE_CACHE)/$$method/model.onnx || $(BIN)/facewitness forge train-generator $$method --data $(FACES) || exit 1; done
+	$(BIN)/facewitness forge build forge/testbed --out $(BENCHMARK) --page docs/results/forge.md $(DATA)
+	$(BIN)/facewitness data audit $(BENCHMARK) --page docs/results/forge-audit.md
+	$(BIN)/facewitness evaluate $(BENCHMARK) --out $(BENCHMARK)/default --page docs/results/testbed.md $(foreach m,$(SEEN),--trained-on $(m))
 
-zoo: $(VENV)/.dev-installed ## train every detector on one family of the test bed, judge them all, write the page (hours; resumes)
+zoo: $(VENV)/.dev-installed ## train every detector on one family of the benchmark set, evaluate them all, write the report (hours; resumes)
 	$(BIN)/facewitness experiment run experiments/zoo $(ARGS)
 	$(BIN)/facewitness experiment report experiments/zoo --page docs/results/zoo.md --cards docs/detectors
 

@@ -7,6 +7,8 @@ import re
 import shlex
 import subprocess
 import sys
+import sysconfig
+import venv
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +54,34 @@ def type_readme(folder: Path, program: list[str], environment: dict[str, str]) -
         assert result.returncode == 0, f"{shlex.join(command)}\n{result.stdout}\n{result.stderr}"
 
 
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """The command of a wheel, installed in an environment of its own beside the packages of this one."""
+    environment = tmp_path / "environment"
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input"]
+    wheel = [*pip, "wheel", str(README.parent), "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path)]
+    subprocess.run(wheel, check=True)
+    venv.create(environment, symlinks=True)
+    (packages,) = environment.glob("lib/python*/site-packages")
+    (packages / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")  # its own .pth files do not count there
+    (file,) = tmp_path.glob("facewitness-*.whl")
+    subprocess.run([*pip, "--python", str(environment), "install", "--no-deps", str(file)], check=True)
+    where = [environment / "bin" / "python", "-c", "import facewitness; print(facewitness.__file__)"]
+    assert subprocess.run(where, check=True, capture_output=True, text=True).stdout.startswith(str(environment))
+    return environment / "bin" / "facewitness"
+
+
 @pytest.mark.slow
-def test_the_commands_work_in_their_order(tmp_path: Path) -> None:
+def test_an_outsider_types_the_readme(tmp_path: Path, installed: Path) -> None:
+    folder = tmp_path / "empty"
+    folder.mkdir()
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
-    program = [sys.executable, "-c", "from facewitness.cli import main; main()"]
-    type_readme(tmp_path, program, environment)
+    environment.pop("PYTHONPATH", None)
+    type_readme(folder, [str(installed)], environment)
     for file in ("report/report.html", "forged/manifest.parquet", "sheet.jpg", "divided.parquet", "page.md"):
-        assert (tmp_path / file).is_file()
-    assert (tmp_path / "detectors" / "mine" / "model.onnx").is_file()
-    assert (tmp_path / "report-mine" / "results.jsonl").is_file()
+        assert (folder / file).is_file()
+    assert (folder / "detectors" / "mine" / "model.onnx").is_file()
+    assert (folder / "report-mine" / "results.jsonl").is_file()
 
 
 @pytest.mark.parametrize("command", [*_commands("slow"), *_commands("")], ids=shlex.join)

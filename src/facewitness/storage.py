@@ -68,5 +68,5 @@ def paths_digest(paths: Iterable[Path]) -> str:
 
 
 def cache_directory() -> Path:
-    """Where the house keeps what it can make again: below ``$XDG_CACHE_HOME`` or ``~/.cache``."""
+    """Return the folder for what can be made again: below ``$XDG_CACHE_HOME`` or ``~/.cache``."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "facewitness"

@@ -10,12 +10,12 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def lint(house: Path) -> subprocess.CompletedProcess[str]:
-    """Run import-linter on the package under ``house``."""
+def lint(root: Path) -> subprocess.CompletedProcess[str]:
+    """Run import-linter on the package under ``root``."""
     code = "from importlinter.cli import lint_imports_command; lint_imports_command()"
-    command = [sys.executable, "-c", code, "--config", str(house / "pyproject.toml"), "--no-cache"]
-    environment = {"PYTHONPATH": str(house / "src"), "PATH": "/usr/bin:/bin"}
-    return subprocess.run(command, cwd=house, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    command = [sys.executable, "-c", code, "--config", str(root / "pyproject.toml"), "--no-cache"]
+    environment = {"PYTHONPATH": str(root / "src"), "PATH": "/usr/bin:/bin"}
+    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False, timeout=120)
 
 
 def test_every_import_points_downward() -> None:

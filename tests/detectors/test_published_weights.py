@@ -1,4 +1,4 @@
-"""Published weights give the published outputs (architectures.md, sections 1.4, 9 and 22.1)."""
+"""Published weights give the published outputs."""
 
 from __future__ import annotations
 

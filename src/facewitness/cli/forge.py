@@ -1,4 +1,4 @@
-"""``facewitness forge``: make forgeries, list the manipulations, build a test bed, fit the networks behind them."""
+"""``facewitness forge``: make forgeries, list manipulations, build a benchmark set, train generators."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def forge_list() -> None:
 
     rows = [("method", "family", "donor", "keeps identity", "network", "what it does")]
     for name, method in METHODS.items():
-        network = ("fitted" if generators.ready(name) else "to be fitted") if method.network else "none"
+        network = ("trained" if generators.ready(name) else "to be trained") if method.network else "none"
         rows.append((name, method.family, method.donor, output.yes(method.keeps_identity), network, method.summary))
     output.columns(rows)
 
@@ -114,7 +114,7 @@ def forge_build(
     workers: WorkersOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Make a test bed: so many forgeries by each method in each split, and as many real photographs.
+    """Make a benchmark set: so many forgeries by each method in each split, and as many real photographs.
 
     Started again, it goes on where it stopped.
     """

@@ -1,6 +1,6 @@
 """Convert published weights: ``facewitness import``. Names, layouts and labels are translated here and nowhere else.
 
-Label conventions (architectures.md, section 0.3): MesoNet's one unit is P(real), which ``nets.mesonet`` keeps inside;
+Label conventions: MesoNet's one unit is P(real), which ``nets.mesonet`` keeps inside;
 ClassNSeg's first half is the forged one, which ``nets.halves`` keeps inside. No file is unpickled: HDF5, safetensors,
 or ``torch.load(weights_only=True)``.
 """

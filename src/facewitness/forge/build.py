@@ -1,4 +1,4 @@
-"""``facewitness forge build``: a recipe becomes a test bed, methods x splits x counts with as many real photographs."""
+"""``facewitness forge build``: make a benchmark set from a recipe, methods x splits x counts with as many reals."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class CountsSection(Recipe):
 
 
 class BuildRecipe(Recipe):
-    """One complete test bed."""
+    """One complete benchmark set."""
 
     name: str
     data: DataSection
@@ -70,7 +70,7 @@ def build(
     workers: int | None = None,
     progress: bool = True,
 ) -> Path:
-    """Make the test bed of a recipe in ``out`` (``out/NAME`` if left out); return its manifest.
+    """Make the benchmark set of a recipe in ``out`` (``out/NAME`` if left out); return its manifest.
 
     Started again, it goes on where it stopped. ``page_file`` gets a page about the set, with a contact sheet of people
     who may be shown beside it.

@@ -34,7 +34,9 @@ def write(page: Path, folder: Path, *, name: str, style: Style, command: Sequenc
     shown = contact_sheet(samples, style.seed)
     parts = [_head(name, samples, style), _counts(samples, summary)]
     if shown is not None:
-        picture.write_bytes(image.encode(shown, "jpeg:88", synthetic=f"Contact sheet of forgeries, test bed {name}"))
+        picture.write_bytes(
+            image.encode(shown, "jpeg:88", synthetic=f"Contact sheet of forgeries, benchmark set {name}")
+        )
         parts.append(_sheet(picture))
     facts = [f"Manifest: SHA-256 `{manifest.digest(folder / 'manifest.parquet')}`"]
     parts += [_networks(samples), _speed(summary), provenance_section(command, facts)]

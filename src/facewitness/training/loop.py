@@ -55,7 +55,7 @@ def take_best(graph: Graph, best: callbacks.ModelCheckpoint) -> None:
 def fit(
     trainer: lightning.Trainer, module: lightning.LightningModule, loaders: Sequence[Any], checkpoint: Path | None
 ) -> None:
-    """``trainer.fit`` that answers Ctrl-C as the rest of the house does: with KeyboardInterrupt."""
+    """Run ``trainer.fit``, which answers Ctrl-C with KeyboardInterrupt as the rest of the package does."""
     try:
         validation = loaders[1] if len(loaders) > 1 else None
         trainer.fit(module, loaders[0], validation, ckpt_path=checkpoint, weights_only=False)
@@ -210,7 +210,7 @@ def trainer_of(
 
 
 def common(chosen: TrainerSection, out: Path, *, progress: bool) -> dict[str, Any]:
-    """What every Lightning trainer of the house is told: the machine, the run folder, what is shown."""
+    """Return the options of every Lightning trainer: the machine, the run folder, what is shown."""
     return {
         **{"accelerator": chosen.accelerator, "devices": chosen.devices, "strategy": chosen.strategy},
         "logger": CSVLogger(out, name="", version=""),

@@ -57,7 +57,7 @@ def _testing(root: Path, choice: Choice) -> set[str]:
         folder = name.strip().partition("/")[0]
         if flag not in ("0", "1") or folder not in _FOLDERS:
             raise ManifestError(f"{path}: line {number}: {line.strip()!r} is not '1 FOLDER/VIDEO' or '0 FOLDER/VIDEO'")
-        label = 1 - int(flag)  # the list counts real as 1; nobody else in this house does
+        label = 1 - int(flag)  # the list counts real as 1
         if label != _FOLDERS[folder]:
             raise ManifestError(f"{path}: line {number}: says {'fake' if label else 'real'} of a video in {folder}")
         found.add(name.strip())

@@ -1,8 +1,7 @@
 """Autoencoders whose latent has a half for real and a half for forged: ForensicTransfer and ClassNSeg.
 
 Whichever half is the more active says what a face is. ``decode`` sees one half only, the other being set to zero: in
-training that of the truth, which the training hands in; here that of the verdict. (Layer tables in architectures.md,
-sections 8 and 9.)
+training that of the truth, which the training hands in; here that of the verdict.
 """
 
 from __future__ import annotations

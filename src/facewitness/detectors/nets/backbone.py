@@ -1,4 +1,4 @@
-"""Plain classifiers: any network of timm under the house's output. Xception, EfficientNet, ResNet, VGG, CNNDetection.
+"""Plain classifiers: any network of timm under the package's output. Xception, EfficientNet, ResNet, VGG, CNNDetection.
 
 Their published weights load under timm's own names; ``detectors.published_weights`` reads the other spellings.
 """

@@ -1,4 +1,4 @@
-"""Capsule-Forensics v2 (Nguyen et al., 2019; architectures.md, section 15)."""
+"""Capsule-Forensics v2 (Nguyen et al., 2019)."""
 
 from __future__ import annotations
 

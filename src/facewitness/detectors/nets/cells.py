@@ -1,6 +1,6 @@
 """Searched cells: eleven operations, genotypes as data, and one class that is a cell with its slots open or filled.
 
-ADD's search space (arXiv 2106.10705, section III-B) in the manner of DARTS and GDAS (architectures.md, section 17): a
+ADD's search space (arXiv 2106.10705, section III-B) in the manner of DARTS and GDAS: a
 cell has two inputs, the outputs of the two cells before it, and four blocks; a block sums two (input, operation) pairs
 (eq. 1); the cell's output is its blocks side by side. While searching, every edge is a mixture of all operations.
 """

@@ -1,4 +1,4 @@
-"""Spectra as input (Frank et al., ICML 2020, "DCTA"; architectures.md, section 13), and the transform they need."""
+"""Spectra as input (Frank et al., ICML 2020, "DCTA"), and the transform they need."""
 
 from __future__ import annotations
 

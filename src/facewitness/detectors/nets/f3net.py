@@ -1,4 +1,4 @@
-"""F3-Net (Qian et al., ECCV 2020; architectures.md, section 16.1): two views of a picture's frequencies."""
+"""F3-Net (Qian et al., ECCV 2020): two views of a picture's frequencies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Xception with an attention map in its middle (Dang et al., CVPR 2020; architectures.md, section 10)."""
+"""Xception with an attention map in its middle (Dang et al., CVPR 2020)."""
 
 from __future__ import annotations
 

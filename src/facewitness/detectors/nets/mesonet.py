@@ -1,4 +1,4 @@
-"""Meso-4 and MesoInception-4 (Afchar et al., WIFS 2018; layer tables in architectures.md, sections 1.1 and 1.2)."""
+"""Meso-4 and MesoInception-4 (Afchar et al., WIFS 2018)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Truncated classifiers that judge patches (Chai et al., ECCV 2020; architectures.md, section 11)."""
+"""Truncated classifiers that judge patches (Chai et al., ECCV 2020)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ShallowNet V1, V2 and V3 (Tariq et al., MPS 2018 and SAC 2019; layer tables in architectures.md, section 4).
+"""ShallowNet V1, V2 and V3 (Tariq et al., MPS 2018 and SAC 2019).
 
 Their last layer is two sigmoid units; here their logits are the two columns, and soft-max takes the sigmoids' place.
 """

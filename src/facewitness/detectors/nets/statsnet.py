@@ -1,4 +1,4 @@
-"""Stats-2L (Rahmouni et al., WIFS 2017), which LAE calls StatsNet (layer table in architectures.md, section 7)."""
+"""Stats-2L (Rahmouni et al., WIFS 2017), which LAE calls StatsNet."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Co-occurrences of noise residuals, as a fixed descriptor under a linear SVM and as the network it can be recast into.
 
-The descriptor (Fridrich & Kodovsky, TIFS 2012, as FaceForensics++ uses it; architectures.md, section 14): third-order
+The descriptor (Fridrich & Kodovsky, TIFS 2012, as FaceForensics++ uses it): third-order
 residuals along rows and columns, rounded and cut off at -1..1, counted in fours. ``ResidualNet`` (Cozzolino et al.,
 IH&MMSec 2017; section 6) computes the same with convolutions and a soft-max, and then lets go of what was fixed.
 """

@@ -1,4 +1,4 @@
-"""Bayar and Stamm's constrained CNN (IH&MMSec 2016), which LAE calls SuppressNet (architectures.md, section 5.1)."""
+"""Bayar and Stamm's constrained CNN (IH&MMSec 2016), which LAE calls SuppressNet."""
 
 from __future__ import annotations
 

@@ -287,13 +287,13 @@ def _finder(recipe: TrainRecipe) -> parts.Find:
 
 
 def _check(methods: Sequence[str]) -> None:
-    """Refuse what cannot be made of a loose face while training; a test bed can hold it."""
+    """Refuse methods that cannot be applied to a face window while training; a benchmark set can hold them."""
     for name in methods:
         method = METHODS[name]
         if method.donor == "expression" or method.whole:
             what = "a donor's neutral photograph" if method.donor == "expression" else "whole head squares"
             raise FacewitnessError(
-                f"forge.methods: {name} needs {what} and is not made while training: build a test bed with it "
+                f"forge.methods: {name} needs {what} and is not made while training: build a benchmark set with it "
                 "(facewitness forge build) and give its manifest as data.path"
             )
         if method.network:

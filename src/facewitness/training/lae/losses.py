@@ -3,7 +3,7 @@
 Eq. 4 is ``training.losses.activation``, the pixel and perceptual terms of eq. 5 are ``apart``, its adversarial term is
 ``fooled``, eq. 6 is ``discriminated``.
 
-Labels are the house's: 1 = fake; the paper writes 1 for true. Sums over a batch are means here, so that no weight
+Labels are the package's: 1 = fake; the paper writes 1 for true. Sums over a batch are means here, so that no weight
 depends on the batch's size, and the attention loss is a mean over pixels, so that none depends on the picture's.
 """
 
