@@ -67,7 +67,18 @@ class Sample:
     mask: Path | None = None  # gray-scale fakeness map, Gray(|X - X'|) / 255; None = unknown
     region: Path | None = None  # binary forged region; None = unknown
     landmarks: Points | None = None  # (68, 2) px
+    original: Path | None = None  # the photograph or video that a fake was made from; None = unknown
     attributes: tuple[str, ...] = ()  # what else is known of the person or the picture, as "smiling"
+
+    @property
+    def person(self) -> str:
+        """Who is shown: the first identity, whose photograph it is; else the video; else the photograph itself.
+
+        A swap also shows its donor. Counting both as one person would join nearly everybody, so the donor is left out.
+        """
+        if self.identities:
+            return f"identity {self.identities[0]}"
+        return f"video {self.dataset} {self.video}" if self.video is not None else f"path {self.path}"
 
     @property
     def kinds(self) -> tuple[str, ...]:

@@ -54,6 +54,8 @@ def test_faceforensics_end_to_end(tmp_path: Path) -> None:
     assert [(s.label, s.method, s.split, s.identities) for s in fake] == [
         (1, "Deepfakes", "test", ("ff:974", "ff:953"))
     ] * 3
+    real = {s.path for s in samples if s.video == "original/974"}
+    assert {s.original for s in fake} == real, "each stands beside the same frame of its original"
     pictures = [image.read(s.path) for s in fake]
     assert {p.shape for p in pictures} == {(64, 64, 3)}
     assert np.abs(pictures[0].astype(int) - pictures[2]).mean() < 12  # aligned: the head stands still

@@ -49,6 +49,17 @@ def test_what_goes_in_comes_out(tmp_path: Path, kind: str) -> None:
     assert all(same(a, b) for a, b in zip(samples, read, strict=True))
 
 
+def test_a_table_without_originals_finds_them_by_landmarks(tmp_path: Path) -> None:
+    points = np.arange(136, dtype=np.float32).reshape(68, 2)
+    reals = [Sample(tmp_path / f"{n}.png", 0, identities=("a",), landmarks=points + 9 * n) for n in range(2)]
+    fakes = [
+        Sample(tmp_path / f"{name}.png", 1, "swap", identities=(name, "b"), landmarks=points + 9.2)
+        for name in ("a", "other")
+    ]
+    manifest.write([*reals, *fakes], tmp_path / "m.parquet")
+    assert [s.original for s in manifest.read(tmp_path / "m.parquet")] == [None, None, reals[1].path, None]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_empty_manifest_is_a_table_without_rows(tmp_path: Path, kind: str) -> None:
     manifest.write([], tmp_path / f"m.{kind}")

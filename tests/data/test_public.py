@@ -29,6 +29,7 @@ def test_faceforensics(tmp_path: Path) -> None:
     real, fake = samples["original/953"], samples["Deepfakes/974_953"]
     assert (real.label, real.method, real.split, real.identities) == (0, "real", "test", ("ff:953",))
     assert (fake.label, fake.method, fake.split, fake.identities) == (1, "Deepfakes", "test", ("ff:974", "ff:953"))
+    assert fake.original == samples["original/974"].path
     assert fake.region == tmp_path / "manipulated_sequences/Deepfakes/masks/videos/974_953.mp4"
     assert samples["FaceShifter/974_953"].region is None
     assert {s.dataset for s in samples.values()} == {"faceforensics"}
@@ -90,6 +91,7 @@ def test_deepfakedetection(tmp_path: Path) -> None:
     assert (fake.label, fake.identities) == (1, ("dfd:01", "dfd:02"))
     assert fake.region is not None
     assert samples["original/02__kitchen_pan"].identities == ("dfd:02",)
+    assert fake.original == getattr(samples.get("original/01__kitchen_pan"), "path", None)
 
 
 @pytest.mark.parametrize("name", ["celebdf-v1", "celebdf-v2"])
@@ -103,6 +105,7 @@ def test_celebdf_counts_real_as_one_and_we_do_not(name: str, tmp_path: Path) -> 
         "Celeb-synthesis/id1_id0_0000": (1, "test"),
     }
     assert samples["Celeb-synthesis/id1_id0_0000"].identities == ("celebdf:id1", "celebdf:id0")
+    assert samples["Celeb-synthesis/id1_id0_0000"].original == samples["Celeb-real/id1_0000"].path
     assert {s.dataset for s in samples.values()} == {name}
 
 
@@ -139,6 +142,7 @@ def test_uadfv_keeps_a_fake_and_its_original_together(tmp_path: Path) -> None:
         "real/0000": (0, ("uadfv:0000",)),
         "fake/0000_fake": (1, ("uadfv:0000",)),
     }
+    assert samples["fake/0000_fake"].original == samples["real/0000"].path
 
 
 def test_dffd(tmp_path: Path) -> None:

@@ -78,7 +78,15 @@ def test_plain_folder(tmp_path: Path) -> None:
     assert folder.read(root) == [
         Sample(root / "real" / "b.JPG", 0, identities=("b",), dataset="mine"),
         Sample(root / "real" / "deep" / "a.png", 0, identities=("a",), dataset="mine"),
-        Sample(root / "fake" / "b.png", 1, "unnamed", identities=("b",), dataset="mine", mask=root / "masks" / "b.png"),
+        Sample(
+            root / "fake" / "b.png",
+            1,
+            "unnamed",
+            identities=("b",),
+            dataset="mine",
+            original=root / "real" / "b.JPG",
+            mask=root / "masks" / "b.png",
+        ),
         Sample(
             root / "fake" / "swap" / "c.webp",
             1,

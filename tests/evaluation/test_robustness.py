@@ -13,7 +13,7 @@ import pytest
 from facewitness.data import manifest
 from facewitness.evaluation import robustness
 from facewitness.evaluation.evaluate import evaluate
-from facewitness.evaluation.robustness import Asked, measure, original_of, views
+from facewitness.evaluation.robustness import degraded_crops, measure
 from facewitness.media import faces, image
 from facewitness.media.degrade import OPERATORS, degrade
 from facewitness.metrics import localization
@@ -59,18 +59,17 @@ def test_the_truth_is_worked_out_from_the_damaged_pair(table: Path) -> None:
     samples = manifest.read(table)
     fake = next(s for s in samples if s.method == "whiten")
     real = next(s for s in samples if not s.label and s.identities == fake.identities)
-    asked = Asked(fake, original_of(fake, [real]))
-    assert asked.original == real.path
-    made = views(asked, FAKE_CARD.crop, [("gamma", 3)], seed=1)
+    assert fake.original == real.path
+    made = degraded_crops(fake, FAKE_CARD.crop, [("gamma", 3)], seed=1)
     assert (made.status, made.target) == (Status.OK, "pair")
-    whole, dark = made.views
+    whole, dark = made.crops
     one, other = image.read(real.path), image.read(fake.path)
     for view, exponent in ((whole, None), (dark, 3)):
         a, b = (p if exponent is None else degrade(p, "gamma", exponent) for p in (one, other))
         gray = np.abs(a.astype(float) - b) @ np.array([0.299, 0.587, 0.114]) / 255
         assert view.truth is not None
         assert view.truth.max() == pytest.approx(gray.max(), rel=0.02)
-    paper = views(asked, FAKE_CARD.crop, [("gamma", 3)], target="fake").views[1]
+    paper = degraded_crops(fake, FAKE_CARD.crop, [("gamma", 3)], target="fake").crops[1]
     assert paper.truth is not None
     assert dark.truth is not None
     outside = dark.truth == 0
@@ -80,10 +79,9 @@ def test_the_truth_is_worked_out_from_the_damaged_pair(table: Path) -> None:
 
 def test_disorganised_crop_and_truth_are_shuffled_alike(table: Path) -> None:
     fake = next(s for s in manifest.read(table) if s.method == "whiten")
-    made = views(Asked(fake, None), FAKE_CARD.crop, [], True)
+    made = degraded_crops(replace(fake, original=None), FAKE_CARD.crop, [], True)
     assert made.target is None, "neither an original nor a mask is there"
-    real = next(s for s in manifest.read(table) if s.identities == fake.identities and not s.label)
-    whole, mixed = views(Asked(fake, real.path), FAKE_CARD.crop, [], True).views
+    whole, mixed = degraded_crops(fake, FAKE_CARD.crop, [], True).crops
     assert whole.truth is not None
     assert mixed.truth is not None
     assert np.sort(mixed.truth.ravel()).tolist() == np.sort(whole.truth.ravel()).tolist()
@@ -97,8 +95,7 @@ def test_maps_are_judged_by_the_seven_numbers(table: Path, tmp_path: Path) -> No
     samples = {str(s.path): s for s in manifest.read(table)}
     for row in found.filter(pl.col("method") == "whiten").iter_rows(named=True):
         fake = samples[row["path"]]
-        real = next(s for s in samples.values() if s.identities == fake.identities and not s.label)
-        (view,) = views(Asked(fake, real.path), FAKE_CARD.crop).views
+        (view,) = degraded_crops(fake, FAKE_CARD.crop).crops
         drawn = FakeDetector()(view.crop[None]).map
         assert drawn is not None
         assert view.truth is not None
@@ -141,14 +138,14 @@ def test_a_mask_stands_in_for_a_missing_original_and_a_whole_picture_is_all_fake
     fake = next(s for s in manifest.read(table) if s.method == "whiten")
     gray = np.zeros(image.read(fake.path).shape[:2], np.uint8)
     gray[90:180, 110:190] = 51
-    masked = replace(fake, mask=save(gray, tmp_path / "mask.png"))
-    made = views(Asked(masked, None), FAKE_CARD.crop, [("jpeg", 5)])
+    masked = replace(fake, original=None, mask=save(gray, tmp_path / "mask.png"))
+    made = degraded_crops(masked, FAKE_CARD.crop, [("jpeg", 5)])
     assert made.target == "mask"
-    assert all(v.truth is not None and v.truth.max() == pytest.approx(0.2, abs=1e-3) for v in made.views)
-    whole = views(Asked(replace(fake, method="synthesis"), None), FAKE_CARD.crop)
+    assert all(v.truth is not None and v.truth.max() == pytest.approx(0.2, abs=1e-3) for v in made.crops)
+    whole = degraded_crops(replace(fake, method="synthesis"), FAKE_CARD.crop)
     assert whole.target == "ones"
-    assert whole.views[0].truth is not None
-    np.testing.assert_allclose(whole.views[0].truth, 1, atol=1e-6)
+    assert whole.crops[0].truth is not None
+    np.testing.assert_allclose(whole.crops[0].truth, 1, atol=1e-6)
 
 
 def test_every_operator_is_asked_by_default() -> None:

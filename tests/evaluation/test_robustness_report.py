@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from facewitness.cli import app
 from facewitness.evaluation import robustness as rows
+from facewitness.evaluation import tables
 from facewitness.evaluation.robustness_report import curves
 from tests.evaluation import scene
 
@@ -25,20 +26,19 @@ def test_numbers_by_hand() -> None:
     for person, (real, fake, harmed) in enumerate([(0.1, 0.9, 0.6), (0.2, 0.8, 0.4), (0.6, 0.7, 0.3), (0.3, 0.4, 0.2)]):
         made += [_row(person, 0, "none", 0, real, None), _row(person, 1, "none", 0, fake, 0.8)]
         made += [_row(person, 0, "jpeg", 1, real, None), _row(person, 1, "jpeg", 1, harmed, 0.2 * person)]
-    found = {
-        (row["operator"], row["metric"]): row for row in curves(pl.DataFrame(made, rows.SCHEMA)).iter_rows(named=True)
-    }
-    assert found["none", "real_accuracy"]["value"] == 3 / 4
-    assert found["none", "fake_accuracy"]["value"] == 3 / 4
-    assert found["none", "accuracy"]["value"] == 3 / 4
+    table = tables.build(curves(pl.DataFrame(made, rows.SCHEMA), "one"))
+    found = {(row["set"], row["metric"]): row for row in table.iter_rows(named=True)}
+    assert found["none", "real_accuracy@0.5"]["value"] == 3 / 4
+    assert found["none", "fake_accuracy@0.5"]["value"] == 3 / 4
+    assert found["none", "balanced_accuracy@0.5"]["value"] == 3 / 4
     assert found["none", "auc"]["value"] == 15 / 16  # 0.4 lies below 0.6
-    assert found["jpeg", "fake_accuracy"]["value"] == 1 / 4
-    assert found["jpeg", "accuracy"]["gamma"] == pytest.approx((3 / 4 + 1 / 4) / 2 / (3 / 4))
-    assert found["none", "coss"]["gamma"] == 1
-    assert found["jpeg", "coss"]["value"] == pytest.approx(0.3)
-    assert found["jpeg", "coss"]["gamma"] == pytest.approx(0.3 / 0.8)
-    assert found["jpeg", "area"]["value"] == pytest.approx(0.04), "of reals alone"
-    assert found["jpeg", "coss"]["low"] < 0.3 < found["jpeg", "coss"]["high"]
+    assert found["jpeg 1", "fake_accuracy@0.5"]["value"] == 1 / 4
+    assert found["jpeg 1", "gamma(balanced_accuracy@0.5)"]["value"] == pytest.approx((3 / 4 + 1 / 4) / 2 / (3 / 4))
+    assert ("none", "gamma(coss)") not in found
+    assert found["jpeg 1", "coss"]["value"] == pytest.approx(0.3)
+    assert found["jpeg 1", "gamma(coss)"]["value"] == pytest.approx(0.3 / 0.8)
+    assert found["jpeg 1", "area@0.1"]["value"] == pytest.approx(0.04), "of reals alone"
+    assert found["jpeg 1", "coss"]["low"] < 0.3 < found["jpeg 1", "coss"]["high"]
     assert found["none", "auc"]["n_real"] == 4
 
 
@@ -49,7 +49,7 @@ def test_the_command_writes_table_page_and_curves(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, said.split())
     assert result.exit_code == 0, result.output
     found = pl.read_csv(tmp_path / "out" / "curves.csv")
-    assert set(found["operator"]) == {"none", "jpeg", "disorganised"}
+    assert set(found["set"]) == {"none", *(f"jpeg {level}" for level in range(1, 6)), "disorganised"}
     text = page.read_text()
     assert "## JPEG compression (quality)" in text
     assert "| 5 = 10 |" in text

@@ -42,7 +42,7 @@ def test_a_table_is_written_twice_and_the_same(tmp_path: Path) -> None:
     [
         ({"value": 0.95, "low": 0.9312, "high": 1.0}, {}, "0.950 (0.931-1.000)"),
         ({"value": 0.95, "low": 0.9312, "high": 1.0}, {"bare": True}, "0.950"),
-        ({"value": 0.95, "low": 0.9, "high": 1.0}, {"percent": True}, "95.0 (90.0 to 100.0)"),
+        ({"value": 0.95, "low": 0.9, "high": 1.0}, {"percent": True}, "95.0 % (90.0-100.0)"),
         ({"value": 7.04, "low": -1.0, "high": 9.0, "metric": "degradation"}, {}, "7.0 (-1.0 to 9.0)"),
         (
             {"value": 0.5, "low": 0.4, "high": 0.6, "n_seeds": 2, "seed_low": 0.45, "seed_high": 0.55},

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from facewitness.config import packaged_recipes
-from facewitness.experiments.measure import STUDIED
 from facewitness.experiments.plan import Plan
 from facewitness.experiments.recipe import expand, load
+from facewitness.experiments.sections import STUDIED
 from facewitness.types import RecipeError
 from tests.experiments import toys
 

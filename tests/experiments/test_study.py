@@ -24,6 +24,7 @@ from facewitness.experiments.analyses.generalization import ACCURACY, accuracy_t
 from facewitness.experiments.analyses.study import Study, studies
 from facewitness.experiments.plan import Plan, Run
 from facewitness.experiments.samples import FITTED, PERMUTED
+from facewitness.experiments.sections import STUDIED
 from facewitness.types import RecipeError
 from tests.data import trees
 from tests.experiments import toys
@@ -171,7 +172,7 @@ def test_a_claim_says_what_the_numbers_say_and_counts_only_detectors_that_learnt
     assert "original 30.0, transfer 28.0, merge 15.0" in result[0].evidence
     result = found(_numbers("original", 30), _numbers("transfer", 35), _numbers("merge", 33))
     assert result[0].supported is False  # nothing was mitigated
-    result = found(*(_numbers(kind, 30, own=0.55) for kind in measure.STUDIED))  # the interval reaches a guess
+    result = found(*(_numbers(kind, 30, own=0.55) for kind in STUDIED))  # the interval reaches a guess
     assert [claim.supported for claim in result] == [None] * 4
     assert "0 of 3 detectors learnt" in result[0].evidence
 

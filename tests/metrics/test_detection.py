@@ -28,21 +28,23 @@ def test_auc_counts_a_tie_as_one_half() -> None:
 
 def test_average_precision_by_hand() -> None:
     # .9: 1 of 1, recall 1/3; .6: 2 of 3, recall 2/3; .4: 3 of 4, recall 1
-    assert detection.average_precision(SCORES, LABELS) == pytest.approx((1 + 2 / 3 + 3 / 4) / 3)
+    assert detection.evaluated(detection.average_precision_weighted, SCORES, LABELS) == pytest.approx(
+        (1 + 2 / 3 + 3 / 4) / 3
+    )
 
 
 def test_eer_by_hand() -> None:
     # The ROC goes (0, 1/3) -> (1/2, 2/3) -> (1/2, 1): on its first slope false alarms x meet misses 2/3 - 2/3 x at 2/5.
-    assert detection.eer(SCORES, LABELS) == pytest.approx(2 / 5)
+    assert detection.evaluated(detection.eer_weighted, SCORES, LABELS) == pytest.approx(2 / 5)
 
 
 def test_accuracy_counts_a_score_at_the_threshold_as_fake() -> None:
-    assert detection.accuracy(SCORES, LABELS, 0.6) == pytest.approx(3 / 5)
+    assert detection.evaluated(detection.accuracy_weighted(0.6), SCORES, LABELS) == pytest.approx(3 / 5)
 
 
 def test_tpr_at_fpr_by_hand() -> None:
-    assert detection.tpr_at_fpr(SCORES, LABELS, 0.0) == pytest.approx(1 / 3)
-    assert detection.tpr_at_fpr(SCORES, LABELS, 0.5) == pytest.approx(1.0)
+    assert detection.evaluated(detection.tpr_at_fpr_weighted(0.0), SCORES, LABELS) == pytest.approx(1 / 3)
+    assert detection.evaluated(detection.tpr_at_fpr_weighted(0.5), SCORES, LABELS) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("ties", [False, True])
@@ -51,42 +53,42 @@ def test_agrees_with_scikit_learn(seed: int, ties: bool) -> None:
     scores, labels = random_set(seed, ties=ties)
     assert detection.auc(scores, labels) == pytest.approx(oracle.roc_auc_score(labels, scores), abs=1e-12)
     ap = oracle.average_precision_score(labels, scores)
-    assert detection.average_precision(scores, labels) == pytest.approx(ap, abs=1e-12)
+    assert detection.evaluated(detection.average_precision_weighted, scores, labels) == pytest.approx(ap, abs=1e-12)
     false_alarms, found, _ = oracle.roc_curve(labels, scores, drop_intermediate=False)
-    assert detection.tpr_at_fpr(scores, labels, 0.05) == pytest.approx(found[false_alarms <= 0.05].max())
+    assert detection.evaluated(detection.tpr_at_fpr_weighted(0.05), scores, labels) == pytest.approx(
+        found[false_alarms <= 0.05].max()
+    )
     grid = np.linspace(0, 1, 200_001)  # where the straight-line ROC crosses the line of equal errors
     crossing = grid[np.argmin(np.abs(1 - np.interp(grid, false_alarms, found) - grid))]
-    assert detection.eer(scores, labels) == pytest.approx(crossing, abs=2e-5)
+    assert detection.evaluated(detection.eer_weighted, scores, labels) == pytest.approx(crossing, abs=2e-5)
 
 
 def test_one_class_alone_gives_nan_not_a_number() -> None:
-    for metric in (detection.auc, detection.average_precision, detection.eer):
-        assert math.isnan(metric([0.2, 0.4], [0, 0]))
-        assert math.isnan(metric([0.2, 0.4], [1, 1]))
-    assert math.isnan(detection.tpr_at_fpr([0.2, 0.4], [1, 1], 0.01))
+    for metric in (detection.auc_weighted, detection.average_precision_weighted, detection.eer_weighted):
+        assert math.isnan(detection.evaluated(metric, [0.2, 0.4], [0, 0]))
+        assert math.isnan(detection.evaluated(metric, [0.2, 0.4], [1, 1]))
+    assert math.isnan(detection.evaluated(detection.tpr_at_fpr_weighted(0.01), [0.2, 0.4], [1, 1]))
 
 
 def test_perfect_and_reversed_rankings() -> None:
     assert detection.auc([0, 1, 2, 3], [0, 0, 1, 1]) == 1
-    assert detection.eer([0, 1, 2, 3], [0, 0, 1, 1]) == 0
+    assert detection.evaluated(detection.eer_weighted, [0, 1, 2, 3], [0, 0, 1, 1]) == 0
     assert detection.auc([0, 1, 2, 3], [1, 1, 0, 0]) == 0
-    assert detection.eer([0, 1, 2, 3], [1, 1, 0, 0]) == 1
+    assert detection.evaluated(detection.eer_weighted, [0, 1, 2, 3], [1, 1, 0, 0]) == 1
 
 
 def test_weights_count_as_repetitions() -> None:
     scores, labels = random_set(7, ties=True)
     weights = np.random.default_rng(0).integers(0, 4, (3, len(scores)))
-    metrics = {
-        detection.auc_weighted: detection.auc,
-        detection.average_precision_weighted: detection.average_precision,
-        detection.eer_weighted: detection.eer,
-        detection.accuracy_weighted(0.3): lambda s, y: detection.accuracy(s, y, 0.3),
-        detection.tpr_at_fpr_weighted(0.1): lambda s, y: detection.tpr_at_fpr(s, y, 0.1),
-    }
-    for weighted, plain in metrics.items():
-        together = weighted(scores, labels.astype(float), weights.astype(float))
+    metrics = (
+        *(detection.auc_weighted, detection.average_precision_weighted, detection.eer_weighted),
+        *(detection.accuracy_weighted(0.3), detection.tpr_at_fpr_weighted(0.1)),
+    )
+    for metric in metrics:
+        together = metric(scores, labels.astype(float), weights.astype(float))
         for row, value in zip(weights, together, strict=True):
-            assert value == pytest.approx(plain(np.repeat(scores, row), np.repeat(labels, row)), abs=1e-12)
+            single = detection.evaluated(metric, np.repeat(scores, row), np.repeat(labels, row))
+            assert value == pytest.approx(single, abs=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -89,7 +89,7 @@ def test_the_page_of_a_scan_needs_nothing_else(tmp_path: Path) -> None:
         "fake.brightness",
         FAKE_CARD.weights or "",
         image.sha256(tmp_path / "photos" / "a.png"),
-        "scan &#x27;a b&#x27;",
+        "scan &#39;a b&#39;",
         "no face found",
         "64 px, finder dlib-hog",
         "onnxruntime",

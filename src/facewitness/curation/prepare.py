@@ -90,8 +90,8 @@ def prepare(
                 file.write(json.dumps(log[name]) + "\n")
                 file.flush()
                 bar.advance(step)
-        rows = [row for name, sample in zip(names, samples, strict=True) for row in _rows(out, sample, log[name])]
-        manifest.write(rows, out / "manifest.parquet")
+        crops = [(sample, list(_rows(out, sample, log[name]))) for name, sample in zip(names, samples, strict=True)]
+        manifest.write(list(_with_originals(crops)), out / "manifest.parquet")
         entries = [(sample, log[name]) for name, sample in zip(names, samples, strict=True)]
         summary = _summary(entries, frames, time.perf_counter() - started, workers)
         write_text(out / _SUMMARY, json.dumps(summary, indent=2) + "\n")
@@ -178,6 +178,14 @@ def _write(out: Path, name: str, sample: Sample, seen: Seen, one: Cut, track: in
             path.write_bytes(content)
             row[column] = f"{folder}/{file}"
     return row
+
+
+def _with_originals(crops: Sequence[tuple[Sample, Sequence[Sample]]]) -> Iterator[Sample]:
+    """Yield the crops, those of forgeries with the crop of the same frame of their original, if there is one."""
+    written = {(sample.path, crop.path.name): crop.path for sample, own in crops for crop in own}
+    for sample, own in crops:
+        for crop in own:
+            yield replace(crop, original=written.get((sample.original or Path(), crop.path.name)))
 
 
 def _rows(out: Path, sample: Sample, entry: Mapping[str, Any]) -> Iterator[Sample]:

@@ -12,7 +12,7 @@ import io
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -32,6 +32,8 @@ UNNAMED_METHOD = "unnamed"
 _NAME_MARK = "|"
 _NUMBER_MARK = ";"
 _LISTS = ("identities", "attributes")  # columns that hold several names
+_PATHS = ("path", "mask", "region", "original")
+_SAME_PX = 0.5  # landmarks that differ by less are those of one photograph
 
 
 def read(path: Path, *, check_files: bool = False) -> list[Sample]:
@@ -58,7 +60,23 @@ def read(path: Path, *, check_files: bool = False) -> list[Sample]:
         if check_files:
             _check_files(sample, where)
         samples.append(sample)
-    return samples
+    return samples if any(sample.original for sample in samples) else _with_originals(samples)
+
+
+def _with_originals(samples: Sequence[Sample]) -> list[Sample]:
+    """For tables without the column: a fake's original is the real of its person with the same landmarks."""
+    reals: dict[tuple[str, str], list[tuple[Path, Points]]] = {}
+    for sample in samples:
+        if not sample.label and sample.landmarks is not None:
+            reals.setdefault((sample.dataset, sample.person), []).append((sample.path, sample.landmarks))
+
+    def original(fake: Sample) -> Path | None:
+        if fake.landmarks is None:
+            return None
+        alike = reals.get((fake.dataset, fake.person), [])
+        return next((path for path, other in alike if np.abs(other - fake.landmarks).max() < _SAME_PX), None)
+
+    return [replace(sample, original=original(sample)) if sample.label else sample for sample in samples]
 
 
 def write(samples: Sequence[Sample], path: Path) -> None:
@@ -191,6 +209,7 @@ def _sample(row: Mapping[str, Any], folder: Path, where: str) -> Sample:
         mask=_path(row, "mask", folder, where),
         region=_path(row, "region", folder, where),
         landmarks=_landmarks(row.get("landmarks"), where),
+        original=_path(row, "original", folder, where),
         attributes=_names(row, "attributes", where),
     )
 
@@ -247,7 +266,7 @@ def _landmarks(value: Any, where: str) -> Points | None:
 
 
 def _check_files(sample: Sample, where: str) -> None:
-    for column in ("path", "mask", "region"):
+    for column in _PATHS:
         file: Path | None = getattr(sample, column)
         if file is not None and not file.is_file():
             raise ManifestError(f"{where}, column {column!r}: no file {file}; mend the path or remove the row")
@@ -255,7 +274,7 @@ def _check_files(sample: Sample, where: str) -> None:
 
 def _row(sample: Sample, folder: Path) -> dict[str, Any]:
     row: dict[str, Any] = {name: getattr(sample, name) for name in COLUMNS}
-    for column in ("path", "mask", "region"):
+    for column in _PATHS:
         file = row[column]
         if file is not None:
             file = Path(os.path.abspath(file))

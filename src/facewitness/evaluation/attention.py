@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from facewitness.data.terms import may_be_shown
 from facewitness.detectors import cards
 from facewitness.evaluation.crops import FaceCrop, crop_sample
-from facewitness.evaluation.robustness import Asked, views
+from facewitness.evaluation.robustness import degraded_crops
 from facewitness.media import visualize
 from facewitness.types import CropProfile, Image, Sample, Status
 
@@ -84,7 +85,7 @@ def _laid_over(given: FaceCrop, plane: NDArray[np.float32] | None) -> Image | No
 
 def _fakeness(sample: Sample, profile: CropProfile) -> NDArray[np.float32] | None:
     """The gray-scale fakeness of a crop, as bright as it can be."""
-    found = views(Asked(sample, None), profile).views
+    found = degraded_crops(replace(sample, original=None), profile).crops  # of its mask
     if not found or found[0].truth is None:
         return None
     return np.asarray(found[0].truth / max(float(found[0].truth.max()), 1e-6), np.float32)

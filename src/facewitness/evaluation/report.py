@@ -10,8 +10,9 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from facewitness.evaluation.requirements import Evaluation, Requirement, number, read, requirements
+from facewitness.evaluation.requirements import Evaluation, Requirement, read, requirements
 from facewitness.evaluation.slices import MAP_METRICS
+from facewitness.evaluation.tables import number
 from facewitness.reporting.markdown import table
 from facewitness.storage import write_text
 from facewitness.types import ManifestError, Status

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from facewitness.evaluation import tables
+from facewitness.evaluation.tables import number
 from facewitness.types import ManifestError
 
 LEAST_AUC = 0.95
@@ -104,18 +105,6 @@ def _requirement(
 ) -> Requirement:
     if not row or row["value"] is None:
         return Requirement(what, asked, "not measured", None)
-    return Requirement(what, asked, number(row, percent), holds(row["value"]), row["low"] is not None and surely(row))
-
-
-def number(row: Mapping[str, Any], percent: bool = False) -> str:
-    """A number with its interval, as ``0.950 (0.931-0.964)``; a dash where there is none."""
-    if not row or row["value"] is None:
-        return "-"
-
-    def shown(value: float) -> str:
-        return f"{value * 100:.1f} %" if percent else f"{value:.3f}"
-
-    if row["low"] is None:
-        return shown(row["value"])
-    between = f"{row['low'] * 100:.1f}-{row['high'] * 100:.1f}" if percent else f"{row['low']:.3f}-{row['high']:.3f}"
-    return f"{shown(row['value'])} ({between})"
+    return Requirement(
+        what, asked, number(row, percent=percent), holds(row["value"]), row["low"] is not None and surely(row)
+    )

@@ -29,7 +29,6 @@ from facewitness.detectors import cards, zoo
 from facewitness.detectors.base import Detector
 from facewitness.evaluation.crops import FaceCrop, choose
 from facewitness.evaluation.evaluate import limited, selected
-from facewitness.evaluation.scores import person
 from facewitness.forge.methods import METHODS
 from facewitness.media import faces, image, parts
 from facewitness.media.degrade import OPERATORS, degrade, shuffled
@@ -66,14 +65,7 @@ Target = Literal["pair", "fake"]
 """``pair``: original and forgery are both damaged; ``fake``: the forgery alone, as FakeLocator has it."""
 
 
-class Asked(NamedTuple):
-    """A sample, and the photograph that it was made from."""
-
-    sample: Sample
-    original: Path | None
-
-
-class View(NamedTuple):
+class DegradedCrop(NamedTuple):
     """One crop to judge, and what its map should be."""
 
     operator: str
@@ -85,13 +77,13 @@ class View(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Views:
-    """All views of one photograph, or why there are none."""
+class DegradedCrops:
+    """All degraded crops of one photograph, or why there are none."""
 
     status: Status
     note: str
     target: str | None
-    views: list[View]
+    crops: list[DegradedCrop]
 
 
 def measure(
@@ -135,7 +127,7 @@ def measure(
             raise ValueError(f"no degradation {name!r}; there are {', '.join(OPERATORS)}")
     loaded = zoo.load(detector) if isinstance(detector, str | Path) else detector
     faces.check(loaded.card.crop)
-    asked = _asked(manifest, split, methods, limit, seed)
+    samples = limited(selected(manifest, split, methods or None), limit, seed)
     out.mkdir(parents=True, exist_ok=True)
     plan = [(name, level) for name in operators for level in range(1, len(OPERATORS[name].levels) + 1)]
     decides = {
@@ -145,95 +137,69 @@ def measure(
     key = hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode()).hexdigest()
     log = out / "robustness.jsonl"
     known = {name: entry for name, entry in storage.read_log(log).items() if entry["key"] == key}
-    missing = [one for one in asked if str(one.sample.path) not in known]
-    work = partial(views, profile=loaded.card.crop, plan=plan, disorganised=disorganised, target=target, seed=seed)
+    missing = [sample for sample in samples if str(sample.path) not in known]
+    work = partial(
+        degraded_crops, profile=loaded.card.crop, plan=plan, disorganised=disorganised, target=target, seed=seed
+    )
     made = map_ordered(work, missing, workers)
     shown = track(made, "robustness", total=len(missing), disable=not progress or not missing, transient=True)
     with log.open("a", encoding="utf-8") as file:
-        for one, found in zip(missing, shown, strict=True):
-            entry: dict[str, Any] = {
-                "name": str(one.sample.path),
-                "key": key,
-                "rows": list(_rows(one.sample, found, loaded)),
-            }
+        for sample, found in zip(missing, shown, strict=True):
+            entry: dict[str, Any] = {"name": str(sample.path), "key": key, "rows": list(_rows(sample, found, loaded))}
             known[entry["name"]] = entry
             file.write(json.dumps(entry) + "\n")
             file.flush()
-    rows = [row for one in asked for row in known[str(one.sample.path)]["rows"]]
+    rows = [row for sample in samples for row in known[str(sample.path)]["rows"]]
     with storage.atomic_write(out / FILE) as part:
         pl.DataFrame(rows, SCHEMA).write_parquet(part)
     return out / FILE
 
 
-def views(
-    asked: Asked,
+def degraded_crops(
+    sample: Sample,
     profile: CropProfile,
     plan: Sequence[tuple[str, int]] = (),
     disorganised: bool = False,
     target: Target = "pair",
     seed: int = 0,
-) -> Views:
+) -> DegradedCrops:
     """The crops of one photograph, undamaged first, then at each (operator, level) of ``plan``, then disorganised."""
-    chosen = choose(asked.sample, profile)
+    chosen = choose(sample, profile)
     if isinstance(chosen, FaceCrop):
-        return Views(chosen.status, chosen.note, None, [])
+        return DegradedCrops(chosen.status, chosen.note, None, [])
     rgb = chosen.rgb
     matrix = faces.alignment(chosen.face.landmarks, profile)
-    own = zlib.crc32(str(asked.sample.path.name).encode()) ^ seed
-    truth, kind, note = _truth(asked, rgb, target)
+    own = zlib.crc32(str(sample.path.name).encode()) ^ seed
+    truth, kind, note = _truth(sample, rgb, target)
 
-    def seen(operator: str, level: int) -> View:
+    def seen(operator: str, level: int) -> DegradedCrop:
         def damaged(picture: Image) -> Image:
             return picture if operator == UNDAMAGED else degrade(picture, operator, level, own)
 
         picture = damaged(rgb)
         plane = None if truth is None else faces.cut(truth(picture, damaged), matrix, profile.size_px)
-        return View(operator, level, faces.cut(picture, matrix, profile.size_px), plane)
+        return DegradedCrop(operator, level, faces.cut(picture, matrix, profile.size_px), plane)
 
     landmarks = faces.moved(chosen.face.landmarks, matrix)
     whole = seen(UNDAMAGED, 0)._replace(hull=parts.hull(landmarks, (profile.size_px, profile.size_px)))
-    if asked.sample.label and whole.truth is not None and whole.truth.any():
+    if sample.label and whole.truth is not None and whole.truth.any():
         regions = parts.parts(landmarks, profile.size_px)
         whole = whole._replace(part=regions[parts.changed(regions, whole.truth)])
     found = [whole, *(seen(operator, level) for operator, level in plan)]
     if disorganised:
         pieces = shuffled([whole.crop] if whole.truth is None else [whole.crop, whole.truth], own)
-        found.append(View(DISORGANISED, 1, pieces[0], pieces[1] if len(pieces) > 1 else None))
-    return Views(Status.OK, note, kind, found)
+        found.append(DegradedCrop(DISORGANISED, 1, pieces[0], pieces[1] if len(pieces) > 1 else None))
+    return DegradedCrops(Status.OK, note, kind, found)
 
 
-def original_of(fake: Sample, reals: Sequence[Sample]) -> Path | None:
-    """The photograph a fake was made from: of the same person, with the same landmarks (to half a pixel)."""
-    if fake.landmarks is None or not fake.identities:
-        return None
-    for real in reals:
-        if real.landmarks is not None and np.abs(real.landmarks - fake.landmarks).max() < 0.5:
-            return real.path
-    return None
-
-
-def _asked(manifest: Path, split: str, methods: Sequence[str], limit: int | None, seed: int) -> list[Asked]:
-    samples = selected(manifest, split, methods or None)
-    reals: dict[tuple[str, str], list[Sample]] = {}
-    for sample in samples:
-        if not sample.label and sample.identities:
-            reals.setdefault((sample.dataset, sample.identities[0]), []).append(sample)
-    found = []
-    for sample in limited(samples, limit, seed):
-        group = reals.get((sample.dataset, sample.identities[0]), []) if sample.identities else []
-        found.append(Asked(sample, original_of(sample, group) if sample.label else None))
-    return found
-
-
-def _truth(asked: Asked, rgb: Image, target: Target) -> tuple[Any, str | None, str]:
+def _truth(sample: Sample, rgb: Image, target: Target) -> tuple[Any, str | None, str]:
     """What gives the fakeness (H, W) of a damaged copy, what it is taken from, and a note where there is none."""
-    sample = asked.sample
     if not sample.label:
         return lambda picture, damaged: np.zeros(picture.shape[:2], np.float32), "zeros", ""
     if sample.method in METHODS and METHODS[sample.method].whole:
         return lambda picture, damaged: np.ones(picture.shape[:2], np.float32), "ones", ""
     try:
-        real = None if asked.original is None else image.read(asked.original)
+        real = None if sample.original is None else image.read(sample.original)
         if real is not None and real.shape == rgb.shape:
             pristine = real
 
@@ -252,17 +218,17 @@ def _truth(asked: Asked, rgb: Image, target: Target) -> tuple[Any, str | None, s
     return None, None, "map not judged: neither the original nor a mask of this size is there"
 
 
-def _rows(sample: Sample, found: Views, detector: Detector) -> Iterator[dict[str, Any]]:
+def _rows(sample: Sample, found: DegradedCrops, detector: Detector) -> Iterator[dict[str, Any]]:
     known = {
         **{"path": str(sample.path), "label": sample.label, "method": sample.method, "kinds": list(sample.kinds)},
-        **{"dataset": sample.dataset, "person": person(sample), "target": found.target},
+        **{"dataset": sample.dataset, "person": sample.person, "target": found.target},
         **{"status": str(found.status), "note": found.note or None},
     }
-    if not found.views:
+    if not found.crops:
         yield known
         return
-    detection = detector(np.stack([view.crop for view in found.views]))
-    for number, view in enumerate(found.views):
+    detection = detector(np.stack([view.crop for view in found.crops]))
+    for number, view in enumerate(found.crops):
         row = {**known, "operator": view.operator, "level": view.level, "score": float(detection.score[number])}
         if detection.map is not None:
             side = view.crop.shape[0]

@@ -1,7 +1,7 @@
-"""``facewitness robustness``: how far a detector and its map hold under what the world does to pictures.
+"""How far a detector and its map hold under degradation: ``facewitness evaluate robustness``.
 
-From the rows of ``evaluation.robustness`` to one table: every number at every level, as it is and as gamma, its share
-of the undamaged one (FakeLocator, figures 13 and 15), with intervals over people; and a page with curves.
+From the rows of ``evaluation.robustness`` to the tidy table, a set for each operator and level, each number beside its
+gamma: its share of the undamaged one (FakeLocator, figures 13 and 15); and a report with curves.
 """
 
 from __future__ import annotations
@@ -13,35 +13,29 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from facewitness import storage
 from facewitness.data import manifest as manifests
-from facewitness.evaluation import requirements, tables
-from facewitness.evaluation.robustness import DISORGANISED, INSIDE, MAPS, UNDAMAGED, measure
+from facewitness.evaluation import tables
+from facewitness.evaluation.robustness import DISORGANISED, INSIDE, UNDAMAGED, measure
 from facewitness.media.degrade import OPERATORS
 from facewitness.metrics import seeds
 from facewitness.metrics.detection import (
-    Numbers,
+    Weighted,
     auc_weighted,
     balanced_accuracy_weighted,
     called_weighted,
     eer_weighted,
 )
 from facewitness.metrics.intervals import DRAWS, Interval, bootstrap, bootstrap_mean
-from facewitness.reporting import figures, markdown
+from facewitness.reporting import figures, markdown, report
 
 TABLE = "curves.parquet"
-SCHEMA: Mapping[str, Any] = {
-    "operator": pl.String,
-    "level": pl.Int64,
-    "metric": pl.String,  # of the verdict (accuracy at 0.5), of fakes' maps, and ``area`` of reals'
-    "value": pl.Float64,
-    "low": pl.Float64,
-    "high": pl.Float64,
-    "gamma": pl.Float64,  # of the undamaged value
-    "n_real": pl.Int64,
-    "n_fake": pl.Int64,
+MAP_METRICS: Mapping[str, str] = {
+    **{"coss": "coss", "psnr": "psnr", "ssim": "ssim", "iou": "iou_gray@0.1", "dice": "dice_gray@0.1"},
+    **{"pbca": "pbca@0.1", "iinc": "iinc@0.1", "recall": "recall_gray@0.1", **{name: name for name in INSIDE}},
 }
-_SHOWN = ("accuracy", "auc", "coss", "psnr", "ssim", "iou")
+"""Columns of the rows -> metrics of the maps of fakes."""
+AREA, HULL_IOU = "area@0.1", "hull_iou@0.5"
+_SHOWN = ("balanced_accuracy@0.5", "auc", "coss", "psnr", "ssim", "iou_gray@0.1")
 
 
 def robustness(
@@ -53,41 +47,61 @@ def robustness(
     command: Sequence[str] = (),
     **options: Any,
 ) -> Path:
-    """Measure (``evaluation.robustness.measure`` says what ``options`` are) and write ``out/curves.csv``, and the page.
+    """Measure (``evaluation.robustness.measure`` says what ``options`` are); write ``out/curves.csv`` and the report.
 
     Raises:
         ManifestError, CardError, ValueError: as ``measure`` does.
     """
     rows = pl.read_parquet(measure(manifest, detector, out, **options).read_bytes())
-    table = curves(rows)
-    tables.write(table, out / TABLE)
+    table = tables.build(curves(rows, str(detector)))
     if page is not None:
-        _write(page, rows, table, manifest, str(detector), command)
-    return (out / TABLE).with_suffix(".csv")
+        failed = rows.filter(pl.col("status") != "ok")["path"].n_unique()
+        taken = rows.filter(pl.col("label") == 1)["target"].drop_nulls().value_counts().sort("target")
+        truths = ", ".join(f"{kind} ({count} rows)" for kind, count in taken.iter_rows())
+        facts = [
+            f"Manifest: `{manifest}`, SHA-256 `{manifests.digest(manifest)}`",
+            f"Truth of the maps: {truths or 'none'}; photographs that could not be judged: {failed}",
+            f"Intervals: percentile bootstrap, {DRAWS} draws of people",
+        ]
+        page.parent.mkdir(parents=True, exist_ok=True)
+        sections = [section(table, page.with_suffix(".png"))]
+        introduction = "Written by `facewitness evaluate robustness`, not by hand."
+        report.write(page, f"Robustness: {detector}", introduction, sections, facts, command)
+    return tables.write(table, out / TABLE)
 
 
-def curves(rows: pl.DataFrame) -> pl.DataFrame:
-    """The table (``SCHEMA``) of the rows of one detector."""
-    judged = rows.filter(pl.col("status") == "ok")
+def curves(rows: pl.DataFrame, detector: str) -> list[dict[str, Any]]:
+    """Return rows of the tidy table from the rows of one detector; ``set`` is ``set_of`` of operator and level."""
     found: list[dict[str, Any]] = []
+    judged = rows.filter(pl.col("status") == "ok")
     for (operator, level), part in judged.group_by(["operator", "level"], maintain_order=True):
-        found += _numbers(str(operator), int(str(level)), part)
-    undamaged = {row["metric"]: row["value"] for row in found if row["operator"] == UNDAMAGED}
-    for row in found:
-        base = undamaged.get(row["metric"])
-        row["gamma"] = row["value"] / base if base else None
-    return pl.DataFrame(found, SCHEMA).with_columns(pl.col(pl.Float64).fill_nan(None))
+        name = set_of(str(operator), int(str(level)))
+        found += tidy(metrics_of(part), [part], detector=detector, set=name)
+    undamaged = {row["metric"]: row["value"] for row in found if row["set"] == UNDAMAGED}
+    gammas = [
+        {**row, "metric": f"gamma({row['metric']})", "value": row["value"] / base, "low": None, "high": None}
+        for row in found
+        if row["set"] != UNDAMAGED and (base := undamaged.get(row["metric"]))
+    ]
+    return found + gammas
 
 
-def _numbers(operator: str, level: int, part: pl.DataFrame) -> list[dict[str, Any]]:
-    labels = part["label"].to_numpy()
-    counts = {"n_real": int((labels == 0).sum()), "n_fake": int(labels.sum())}
-    named = {"operator": operator, "level": level, **counts}
-    return [{**named, "metric": metric, **interval._asdict()} for metric, interval in numbers(part).items()]
+def set_of(operator: str, level: int) -> str:
+    """Return the name of the photographs at a level of an operator, such as ``jpeg 3``."""
+    return f"{operator} {level}" if operator in OPERATORS else operator
 
 
-def numbers(*parts: pl.DataFrame) -> dict[str, Interval]:
-    """Every metric that some rows (one for each photograph) allow: of the verdict, of fakes' maps, of reals' area.
+def tidy(values: Mapping[str, Interval], parts: Sequence[pl.DataFrame], **named: str) -> list[dict[str, Any]]:
+    """Return a row of the tidy table for each of some numbers; ``parts`` are the photographs, once for each seed."""
+    counts = {"n_real": parts[0].filter(label=0).height, "n_fake": parts[0].filter(label=1).height}
+    return [
+        {**named, "n_seeds": len(parts), "metric": metric, **interval._asdict(), **counts}
+        for metric, interval in values.items()
+    ]
+
+
+def metrics_of(*parts: pl.DataFrame) -> dict[str, Interval]:
+    """Return every metric that some rows (one for each photograph) allow: of verdicts, of fakes' maps, of reals' area.
 
     Several tables are those of a detector's seeds, photograph by photograph: each number is the mean over them.
     """
@@ -95,96 +109,62 @@ def numbers(*parts: pl.DataFrame) -> dict[str, Interval]:
     labels, people = first["label"].to_numpy().astype(np.float64), first["person"].to_list()
     scores = np.stack([part["score"].to_numpy() for part in parts])
     everyone = np.ones(len(labels), bool)
-    verdicts = {
-        name: seeds.over_seeds(seeds.on(scores, everyone, metric)) for name, metric in _verdicts(labels).items()
-    }
+    verdicts = {name: seeds.over_seeds(seeds.on(scores, everyone, of)) for name, of in _verdicts(set(labels)).items()}
     found = bootstrap(verdicts, scores[0], labels, people)
-    for metric in ("area", "recall", "hull_iou", *MAPS, *INSIDE):
-        asked = {"area": [0], "hull_iou": [0, 1]}.get(metric, [1])
-        own = pl.col("label").is_in(asked) & pl.all_horizontal(pl.lit(part[metric].is_not_null()) for part in parts)
-        kept = [part.filter(own) for part in parts]
+    wanted = {"area": (AREA, [0]), "hull_iou": (HULL_IOU, [0, 1])}
+    wanted |= {column: (metric, [1]) for column, metric in MAP_METRICS.items()}
+    for column, (metric, classes) in wanted.items():
+        judged = pl.all_horizontal(pl.lit(part[column].is_not_null()) for part in parts)
+        kept = [part.filter(pl.col("label").is_in(classes) & judged) for part in parts]
         if kept[0].height:
-            values = np.stack([part[metric].to_numpy() for part in kept]).mean(0)
+            values = np.stack([part[column].to_numpy() for part in kept]).mean(0)
             found[metric] = bootstrap_mean(values, kept[0]["person"].to_list())
     return found
 
 
-def _verdicts(labels: Numbers) -> dict[str, Any]:
+def _verdicts(labels: set[float]) -> dict[str, Weighted]:
     """Metrics of the verdict that the classes at hand allow."""
-
-    found: dict[str, Any] = {}
-    if (labels == 0).any():
-        alarms = called_weighted(0, 0.5)
-        found["real_accuracy"] = lambda s, y, w: 1 - alarms(s, y, w)
-    if (labels == 1).any():
-        found["fake_accuracy"] = called_weighted(1, 0.5)
-    if len(found) == 2:
-        found["accuracy"] = balanced_accuracy_weighted(0.5)
-        found["auc"] = auc_weighted
-        found["eer"] = eer_weighted
+    alarms = called_weighted(0, 0.5)
+    found: dict[str, Weighted] = {}
+    if 0 in labels:
+        found["real_accuracy@0.5"] = lambda s, y, w: 1 - alarms(s, y, w)
+    if 1 in labels:
+        found["fake_accuracy@0.5"] = called_weighted(1, 0.5)
+    if len(labels) == 2:
+        found |= {"balanced_accuracy@0.5": balanced_accuracy_weighted(0.5), "auc": auc_weighted, "eer": eer_weighted}
     return found
 
 
-def _write(
-    page: Path, rows: pl.DataFrame, table: pl.DataFrame, manifest: Path, detector: str, command: Sequence[str]
-) -> None:
-    page.parent.mkdir(parents=True, exist_ok=True)
-    failed = rows.filter(pl.col("status") != "ok")["path"].n_unique()
-    taken = rows.filter(pl.col("label") == 1)["target"].drop_nulls().value_counts().sort("target")
-    truths = ", ".join(f"{kind} ({count} rows)" for kind, count in taken.iter_rows())
-    parts = [
-        f"# Robustness: {detector}",
-        "Written by `facewitness robustness`, not by hand.",
-        section(table, page.with_suffix(".png")),
-        markdown.provenance_section(
-            list(command),
-            [
-                f"Manifest: `{manifest}`, SHA-256 `{manifests.digest(manifest)}`",
-                f"Truth of the maps: {truths or 'none'}; photographs that could not be judged: {failed}",
-                f"Intervals: percentile bootstrap, {DRAWS} draws of people",
-            ],
-        ),
-    ]
-    storage.write_text(page, "\n\n".join(parts) + "\n")
-
-
 def section(table: pl.DataFrame, figure: Path, title: str = "") -> str:
-    """A part of a page: curves as a picture, written to ``figure``, and as tables; headed if it has a title."""
-    metrics = [name for name in _SHOWN if name in table["metric"].unique().to_list()]
-    operators = [name for name in OPERATORS if name in table["operator"].unique().to_list()]
+    """Return a section: curves as a picture, written to ``figure``, and as tables; headed if it has a title."""
+    sets, known = set(table["set"]), set(table["metric"])
+    metrics = [name for name in _SHOWN if name in known]
+    operators = [name for name in OPERATORS if set_of(name, 1) in sets]
     if operators:
         _draw(table, metrics, operators, figure)
-    level = "###" if title else "##"
-    titles = {UNDAMAGED: "Undamaged"}
-    titles |= {name: f"{OPERATORS[name].summary} ({OPERATORS[name].unit})" for name in operators}
-    titles[DISORGANISED] = "Disorganised: cut in four and put together in another order"
-    parts = [
-        f"## {title}" if title else "",
+    parts = {"Undamaged": {"0": UNDAMAGED}}
+    for name in operators:
+        levels = {f"{n} = {value:g}": set_of(name, n) for n, value in enumerate(OPERATORS[name].levels, 1)}
+        parts[f"{OPERATORS[name].summary} ({OPERATORS[name].unit})"] = levels
+    parts["Disorganised: cut in four and put together in another order"] = {"1": DISORGANISED}
+    text = (
         "The face is found in the undamaged photograph and cut out of every damaged copy at the same place; level 0 is "
         "the photograph as it is. 95 % intervals over people in parentheses; gamma is the share of the undamaged "
-        "value. Maps are judged on fakes; *area* is the share of a real photograph's map at or above 0.1.",
-        f"![Curves]({figure.name})" if operators else "",
-        *(f"{level} {text}\n\n{shown}" for name, text in titles.items() if (shown := _levels(table, name, metrics))),
-    ]
-    return "\n\n".join(part for part in parts if part)
+        f"value. Maps are judged on fakes; *{AREA}* is the share of a real photograph's map at or above 0.1."
+    )
+    shown = []
+    for name, levels in parts.items():
+        lines = [(level, *(_cell(table, of, metric) for metric in (*metrics, AREA))) for level, of in levels.items()]
+        if sets & set(levels.values()):
+            shown.append(f"{'###' if title else '##'} {name}\n\n{markdown.table(('level', *metrics, AREA), lines)}")
+    picture = f"![Curves]({figure.name})" if operators else ""
+    return "\n\n".join(part for part in (f"## {title}" if title else "", text, picture, *shown) if part)
 
 
-def _levels(table: pl.DataFrame, operator: str, metrics: Sequence[str]) -> str:
-    own = table.filter(pl.col("operator") == operator)
-    if not own.height:
-        return ""
-    rows = []
-    for level in own["level"].unique().sort():
-        at = {row["metric"]: row for row in own.filter(pl.col("level") == level).iter_rows(named=True)}
-        value = f" = {OPERATORS[operator].levels[level - 1]:g}" if operator in OPERATORS else ""
-        rows.append((f"{level}{value}", *(_cell(at.get(metric)) for metric in (*metrics, "area"))))
-    return markdown.table(("level", *metrics, "area"), rows)
-
-
-def _cell(row: dict[str, Any] | None) -> str:
-    if row is None or row["gamma"] is None or row["level"] == 0:
-        return requirements.number(row or {})
-    return f"{requirements.number(row)}, gamma {100 * row['gamma']:.0f} %"
+def _cell(table: pl.DataFrame, name: str, metric: str) -> str:
+    gamma = tables.row(table, set=name, metric=f"gamma({metric})")
+    share = f", gamma {100 * gamma['value']:.0f} %" if gamma else ""
+    return tables.number(tables.row(table, set=name, metric=metric)) + share
 
 
 def _draw(table: pl.DataFrame, metrics: Sequence[str], operators: Sequence[str], file: Path) -> None:
@@ -194,10 +174,10 @@ def _draw(table: pl.DataFrame, metrics: Sequence[str], operators: Sequence[str],
     )
     for axes, metric in zip(grid.ravel(), metrics, strict=False):
         for number, name in enumerate(operators):
-            chosen = (pl.col("operator") == name) | (pl.col("operator") == UNDAMAGED)
-            own = table.filter(chosen & (pl.col("metric") == metric)).sort("level")
+            sets = [UNDAMAGED, *(set_of(name, level) for level in range(1, len(OPERATORS[name].levels) + 1))]
+            values: list[Any] = [tables.row(table, set=one, metric=metric).get("value") for one in sets]
             style = "-" if number < 5 else "--"
-            axes.plot(own["level"], own["value"], style, marker="o", markersize=3, label=name)
+            axes.plot(range(len(sets)), values, style, marker="o", markersize=3, label=name)
         axes.set_title(metric, fontsize=10)
         axes.set_xlabel("level")
         axes.grid(alpha=0.3)

@@ -178,22 +178,12 @@ def _blank(sample: Sample, cut: FaceCrop) -> dict[str, Any]:
     row |= known
     row["path"] = str(sample.path)
     row["identities"] = list(sample.identities)
-    row["person"] = person(sample)
+    row["person"] = sample.person
     row["status"] = str(cut.status)
     row["note"] = cut.note or None
     row["faces"], row["side_px"], row["mask_outside"] = cut.faces, cut.side_px, cut.mask_outside
     row["stamp"] = stamp(sample)
     return row
-
-
-def person(sample: Sample) -> str:
-    """The group a sample is drawn with: its first identity, whose photograph it is; else its video; else itself.
-
-    A swap also shows the donor. Joining the two would join nearly everybody, so the donor is left out of account.
-    """
-    if sample.identities:
-        return f"identity {sample.identities[0]}"
-    return f"video {sample.dataset} {sample.video}" if sample.video is not None else f"path {sample.path}"
 
 
 def _map_row(plane: Plane, cut: FaceCrop, label: int) -> dict[str, float | None]:

@@ -1,7 +1,8 @@
 """The one tidy table of results: a row for each number, and what each metric's name means.
 
 The name of a metric carries its threshold (after ``@``) and, where there are two, its target: ``iou@0.5`` holds a map
-at 0.5 against the forged region, ``iou_gray@0.1`` at 0.1 against the gray-scale fakeness.
+at 0.5 against the forged region, ``iou_gray@0.1`` at 0.1 against the gray-scale fakeness. ``gamma(X)`` is a
+degraded X over the undamaged one.
 """
 
 from __future__ import annotations
@@ -80,16 +81,6 @@ METRICS: Mapping[str, str] = MappingProxyType(
         "spotted@0.1": "share of the reals with more than 1 % of the map at or above 0.1",
     }
 )
-ROW_METRICS: Mapping[str, str] = MappingProxyType(
-    {
-        **{"accuracy": "balanced_accuracy@0.5", "false_positives": "false_positive_rate@0.5"},
-        **{"real_accuracy": "real_accuracy@0.5", "fake_accuracy": "fake_accuracy@0.5"},
-        **{"iou": "iou_gray@0.1", "dice": "dice_gray@0.1", "pbca": "pbca@0.1", "iinc": "iinc@0.1"},
-        **{"recall": "recall_gray@0.1", "area": "area@0.1", "hull_iou": "hull_iou@0.5"},
-        **{"area_median": "area_median@0.1", "spotted": "spotted@0.1"},
-    }
-)
-"""Names of numbers of the rows of ``evaluation.robustness`` -> names of metrics; others are the same."""
 
 
 def build(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
@@ -99,7 +90,8 @@ def build(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
         ManifestError: a metric has a name without a meaning.
     """
     found = list(rows)
-    unknown = sorted({str(row["metric"]) for row in found} - set(METRICS))
+    names = {str(row["metric"]).removeprefix("gamma(").removesuffix(")") for row in found}
+    unknown = sorted(names - set(METRICS))
     if unknown:
         raise ManifestError(f"no metric {unknown[0]!r}; there are {', '.join(METRICS)}")
     complete = [{name: row.get(name) for name in SCHEMA} for row in found]
@@ -134,20 +126,20 @@ def number(cells: Mapping[str, Any], *, seeds: bool = False, bare: bool = False,
         cells: a row of the table.
         seeds: also the lowest and the highest seed, between square brackets.
         bare: without the interval.
-        percent: as percentages with one digit, as are metrics that are in points.
+        percent: as percentages; metrics that are in points have one digit too.
     """
     if not cells or cells["value"] is None:
         return "-"
     scale, digits = (100, 1) if percent else (1, 1 if cells.get("metric") in ("degradation", "difference") else 3)
 
-    def text(value: float) -> str:
-        return f"{value * scale:.{digits}f}"
+    def text(*values: float) -> str:
+        between = " to " if min(values) < 0 else "-"
+        return between.join(f"{value * scale:.{digits}f}" for value in values)
 
-    shown = text(cells["value"])
+    shown = text(cells["value"]) + " %" * percent
     if bare or cells["low"] is None:
         return shown
-    between = " to " if digits == 1 else "-"
-    shown += f" ({text(cells['low'])}{between}{text(cells['high'])})"
+    shown += f" ({text(cells['low'], cells['high'])})"
     if seeds and cells.get("n_seeds", 1) > 1 and cells.get("seed_low") is not None:
-        shown += f" [{text(cells['seed_low'])}-{text(cells['seed_high'])}]"
+        shown += f" [{text(cells['seed_low'], cells['seed_high'])}]"
     return shown

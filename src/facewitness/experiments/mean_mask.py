@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewitness.evaluation.evaluate import limited, selected
-from facewitness.evaluation.robustness import Asked, views
+from facewitness.evaluation.robustness import degraded_crops
 from facewitness.types import Card, CropProfile, Detection, ManifestError, Plane
 
 NAME = "mean map"
@@ -46,7 +46,7 @@ def mean_map(
         ManifestError: the manifest cannot be used, or no training fake of these methods has a known fakeness.
     """
     fakes = [sample for sample in selected(manifest, "train", methods) if sample.label]
-    found = (views(Asked(sample, None), profile).views[:1] for sample in limited(fakes, most, seed))
+    found = (degraded_crops(replace(sample, original=None), profile).crops[:1] for sample in limited(fakes, most, seed))
     truths = [view.truth for of in found for view in of if view.truth is not None]
     if not truths:
         raise ManifestError(f"{manifest}: no training fake of {', '.join(methods)} with a mask to take the mean of")

@@ -15,19 +15,8 @@ from facewitness.evaluation.crops import FaceCrop, crop_samples
 from facewitness.evaluation.evaluate import score
 from facewitness.evaluation.robustness import FILE, measure
 from facewitness.experiments.plan import Plan, Run
-from facewitness.experiments.sections import (
-    ComparisonSection,
-    GeneralizationSection,
-    MaskCurveSection,
-    MaskGainSection,
-    MetricsSection,
-    RealsSection,
-    SeenUnseenSection,
-)
+from facewitness.experiments.sections import RealsSection
 from facewitness.types import CropProfile, Sample
-
-STUDIED = ("original", "transfer", "merge")
-"""The types of runs that a generalizability study judges; the others are null cases."""
 
 
 @dataclass
@@ -49,34 +38,15 @@ def needs(plan: Plan) -> dict[str, Needs]:
     """Return what the sections of the report ask of each run that they show."""
     found = {name: Needs() for name in plan.sections}
     for section in plan.settings.section:
-        if isinstance(section, ComparisonSection):
-            for name in section.runs or trainings(plan):
-                found[name].add_scores(section.judged)
-        elif isinstance(section, SeenUnseenSection | MaskCurveSection):
-            for name in section.run_names():
-                found[name].add_scores([section.seen, section.unseen])
-        elif isinstance(section, MaskGainSection):
-            for task in section.tasks:
-                for name in {*task.runs, *(plan.sections[one].begins_from for one in task.runs)}:
-                    found[name].add_scores([task.unseen])
-        elif isinstance(section, MetricsSection):
-            for name in section.runs:
-                found[name].maps |= {method for group in section.judged.values() for method in group}
-        elif isinstance(section, GeneralizationSection):
-            for name, run in plan.sections.items():
-                if run.group.get("type") in STUDIED:
-                    found[name].add_scores([])
+        for name, methods in section.scores_of(plan):
+            found[name].add_scores(methods)
+        for name, methods in section.maps_of():
+            found[name].maps |= set(methods)
+    every = {method for need in found.values() for method in need.maps}
     for section in plan.settings.section:
-        if isinstance(section, RealsSection):
-            asked = {method for need in found.values() for method in need.maps}
-            for name in section.runs:
-                found[name].maps = found[name].maps or asked
+        for name in section.runs if isinstance(section, RealsSection) else ():
+            found[name].maps = found[name].maps or every
     return found
-
-
-def trainings(plan: Plan) -> list[str]:
-    """Return the names of all runs that train a detector from a recipe."""
-    return [name for name, run in plan.sections.items() if run.kind == "train"]
 
 
 def is_judged(plan: Plan, run: Run, need: Needs) -> bool:

@@ -88,6 +88,10 @@ class Plan:
                 add(run)
         return list(found)
 
+    def trainings(self) -> list[str]:
+        """Return the names of all runs that train a detector from a recipe."""
+        return [name for name, run in self.sections.items() if run.kind == "train"]
+
     def seeded(self, name: str) -> list[Run]:
         """Return the runs of a name, one for each seed."""
         section = self.sections[name]

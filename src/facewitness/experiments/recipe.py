@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -135,22 +136,21 @@ def _filled(value: Any, chosen: Mapping[str, Mapping[str, Any]]) -> Any:
 
 def _check(settings: ExperimentRecipe, recipe: Path) -> None:
     runs = {run.name: run for run in settings.run}
-    sets = {one.name for one in settings.set}
-    for what, names in (("run", [run.name for run in settings.run]), ("set", [one.name for one in settings.set])):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise RecipeError(f"{recipe}: two entries have one name: {what} {twice[0]!r}")
+    known = {"run": list(runs), "set": sorted({one.name for one in settings.set})}
+    for what, entries in (("run", settings.run), ("set", settings.set)):
+        if len(known[what]) < len(entries):
+            twice, _ = Counter(one.name for one in entries).most_common(1)[0]
+            raise RecipeError(f"{recipe}: two entries have one name: {what} {twice!r}")
     before: set[str] = set()
     for run in settings.run:
         _check_run(run, runs, before, recipe)
         before.add(run.name)
     for section in settings.section:
-        for name in section.run_names():
-            if name not in runs:
-                raise RecipeError(f"{recipe}: {section.where()}: no run {name!r}; there are {', '.join(runs)}")
-        for name in section.set_names():
-            if name not in sets:
-                raise RecipeError(f"{recipe}: {section.where()}: no set {name!r}; there are {', '.join(sorted(sets))}")
+        for what, names in (("run", section.run_names()), ("set", section.set_names())):
+            for name in names:
+                if name not in known[what]:
+                    have = ", ".join(known[what])
+                    raise RecipeError(f"{recipe}: {section.where()}: no {what} {name!r}; there are {have}")
 
 
 def _check_run(run: RunSection, runs: Mapping[str, RunSection], before: set[str], recipe: Path) -> None:

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 PERMUTED = "permuted"  # the method of fakes whose label was dealt at random
 FITTED = "fitted"  # the set that a last layer is fitted on anew: people of the validation split
 _VALIDATION = 0.1
+_SPLITS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {  # people of a set -> splits of its fakes, of its reals
+    "unseen": (("test",), ("test",)),
+    "trained": (("train",), ("test",)),
+    "validation": (("val",), ("val",)),
+    "any": (manifests.SPLITS, manifests.SPLITS),
+}
 
 
 class Judged(NamedTuple):
@@ -48,7 +54,7 @@ def _by_video(sample: Sample) -> Sample:
 
 def training(section: RunSection, samples: Sequence[Sample]) -> list[Sample]:
     """Return what a run may learn from: photographs of its sources of training and validation people."""
-    chosen = [s for s in samples if s.split != "test" and _is_of(section.sources, s)]
+    chosen = [s for s in _of_sources(section.sources, samples) if s.split != "test"]
     if section.labels == "permuted":
         return list(_permuted([s for s in chosen if not s.label or s.method in section.methods]))
     return chosen
@@ -100,18 +106,15 @@ def _members(wanted: SetSection, samples: Sequence[Sample]) -> list[Sample]:
 
     Fakes of trained people stand beside reals of others: a detector has learnt that those of its own people are real.
     """
-    chosen = [s for s in samples if _is_of(wanted.sources, s)]
-    if wanted.people == "validation":
-        return [s for s in chosen if s.split == "val" and (not s.label or s.method in wanted.methods)]
-    fakes_of = {"unseen": ("test",), "trained": ("train",), "any": manifests.SPLITS}[wanted.people]
-    reals_of = manifests.SPLITS if wanted.people == "any" else ("test",)
+    chosen = _of_sources(wanted.sources, samples)
+    fakes_of, reals_of = _SPLITS[wanted.people]
     fakes = {s.path for s in chosen if s.label and s.method in wanted.methods and s.split in fakes_of}
-    applied = {s.dataset for s in chosen if s.path in fakes}
+    applied = {s.dataset for s in chosen if wanted.people == "validation" or s.path in fakes}
     return [s for s in chosen if s.path in fakes or (not s.label and s.split in reals_of and s.dataset in applied)]
 
 
-def _is_of(sources: Sequence[str], sample: Sample) -> bool:
-    return not sources or sample.dataset in sources
+def _of_sources(sources: Sequence[str], samples: Sequence[Sample]) -> list[Sample]:
+    return [sample for sample in samples if not sources or sample.dataset in sources]
 
 
 def check(plan: Plan) -> None:
@@ -121,15 +124,8 @@ def check(plan: Plan) -> None:
         ManifestError: a manifest cannot be used.
         RecipeError: a name is not there, or a set would hold what a run learns from.
     """
-    settings = plan.settings
-    _check_sets(settings, plan.recipe)
-    asked = [(plan.manifest_of(run.name), run.name, kind, name) for run in settings.run for kind, name in _names(run)]
-    whole = Path(settings.manifest)
-    asked += [(whole, one.name, kind, name) for one in every_set(settings) for kind, name in _names(one)]
-    asked += [(whole, "by_video", "source", name) for name in settings.by_video]
-    for section in settings.section:
-        for manifest, method in _judged_methods(plan, section):
-            asked.append((manifest, section.where(), "method", method))
+    _check_sets(plan.settings, plan.recipe)
+    asked = list(_asked(plan))
     have = {}
     for file in {manifest for manifest, *_ in asked}:
         samples = plan.samples(file)
@@ -142,22 +138,22 @@ def check(plan: Plan) -> None:
             raise RecipeError(f"{plan.recipe}: {where}: {manifest} has no {what} {name!r}; it has {known}")
 
 
+def _asked(plan: Plan) -> Iterator[tuple[Path, str, str, str]]:
+    """Yield every name of a method or a source in a recipe: (manifest, where it stands, kind, name)."""
+    settings, whole = plan.settings, Path(plan.settings.manifest)
+    for run in settings.run:
+        yield from ((plan.manifest_of(run.name), run.name, *named) for named in _names(run))
+    for one in every_set(settings):
+        yield from ((whole, one.name, *named) for named in _names(one))
+    yield from ((whole, "by_video", "source", name) for name in settings.by_video)
+    for section in settings.section:
+        for file in {plan.manifest_of(name) for name in section.run_names()} or {whole}:
+            yield from ((file, section.where(), "method", name) for name in section.methods_named())
+
+
 def _names(section: RunSection | SetSection) -> Iterator[tuple[str, str]]:
     yield from (("method", name) for name in section.methods)
     yield from (("source", name) for name in section.sources)
-
-
-def _judged_methods(plan: Plan, section: object) -> Iterator[tuple[Path, str]]:
-    """Yield the methods that a section judges, with the manifest of each of its runs."""
-    methods = [*getattr(section, "methods", ()), *getattr(section, "judged", ())]
-    if isinstance(getattr(section, "judged", None), Mapping):
-        methods = [method for group in section.judged.values() for method in group]  # type: ignore[attr-defined]
-    methods += [name for field in ("seen", "unseen") if isinstance(name := getattr(section, field, None), str)]
-    if getattr(section, "kind", "") == "comparison":
-        methods += section.seen  # type: ignore[attr-defined]
-    names = section.run_names() if hasattr(section, "run_names") else ()
-    files = {plan.manifest_of(name) for name in names} or {Path(plan.settings.manifest)}
-    yield from ((file, method) for file in files for method in methods)
 
 
 def _check_sets(settings: ExperimentRecipe, recipe: Path) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, field_validator
 
 from facewitness.config import Recipe
 
+if TYPE_CHECKING:
+    from facewitness.experiments.plan import Plan
+
+STUDIED = ("original", "transfer", "merge")
+"""The types of runs that a generalizability study judges; the others are null cases."""
 MAP_METRICS: tuple[str, ...] = (
     *("balanced_accuracy@0.5", "real_accuracy@0.5", "fake_accuracy@0.5", "auc", "eer"),
     *("coss", "psnr", "ssim", "iou_gray@0.1", "dice_gray@0.1", "pbca@0.1", "iinc@0.1"),
@@ -47,6 +52,18 @@ class BaseSection(Recipe):
         """Return the sets that it names."""
         return ()
 
+    def methods_named(self) -> Sequence[str]:
+        """Return the methods whose fakes it judges."""
+        return list(getattr(self, "methods", ()))
+
+    def scores_of(self, plan: Plan) -> Iterator[tuple[str, Sequence[str]]]:
+        """Yield the runs whose scores it shows, with the methods that are judged; none: all of them."""
+        yield from ()
+
+    def maps_of(self) -> Iterator[tuple[str, Sequence[str]]]:
+        """Yield the runs whose maps it judges, with the methods."""
+        yield from ()
+
 
 class ComparisonSection(BaseSection):
     """Detectors trained alike: a ranking on seen and unseen methods, by family and method, beside papers' figures."""
@@ -56,14 +73,35 @@ class ComparisonSection(BaseSection):
     seen: list[str] = Field(min_length=1)  # the methods that they were trained on; the others are unseen
     judged: list[str] = Field(default_factory=list)  # only fakes of these methods; empty: all
 
+    def methods_named(self) -> Sequence[str]:
+        """Return the seen and the judged methods."""
+        return [*self.seen, *self.judged]
 
-class SeenUnseenSection(BaseSection):
+    def scores_of(self, plan: Plan) -> Iterator[tuple[str, Sequence[str]]]:
+        """Yield all runs on the judged methods."""
+        yield from ((name, self.judged) for name in self.runs or plan.trainings())
+
+
+class SeenUnseenBase(BaseSection):
+    """What shows runs on one seen and one unseen method."""
+
+    seen: str
+    unseen: str
+
+    def methods_named(self) -> Sequence[str]:
+        """Return both methods."""
+        return [self.seen, self.unseen]
+
+    def scores_of(self, plan: Plan) -> Iterator[tuple[str, Sequence[str]]]:
+        """Yield every run on both methods."""
+        yield from ((name, self.methods_named()) for name in self.run_names())
+
+
+class SeenUnseenSection(SeenUnseenBase):
     """Runs down; accuracy, AUC and map metrics on one seen and one unseen method across."""
 
     kind: Literal["seen-unseen"]
     runs: list[str] = Field(min_length=1)
-    seen: str
-    unseen: str
     metrics: list[str] = Field(default_factory=lambda: ["balanced_accuracy@0.5", "auc"], min_length=1)
 
     @field_validator("metrics")
@@ -87,6 +125,14 @@ class MetricsSection(BaseSection):
     @classmethod
     def _check(cls, metrics: list[str]) -> list[str]:
         return _known(metrics, MAP_METRICS)
+
+    def methods_named(self) -> Sequence[str]:
+        """Return the methods of all groups."""
+        return [method for group in self.judged.values() for method in group]
+
+    def maps_of(self) -> Iterator[tuple[str, Sequence[str]]]:
+        """Yield every run on the methods of all groups."""
+        yield from ((name, self.methods_named()) for name in self.runs)
 
 
 class RealsSection(BaseSection):
@@ -143,6 +189,16 @@ class MaskGainSection(BaseSection):
         """Return the finetuned runs of all tasks."""
         return [name for task in self.tasks for name in task.runs]
 
+    def methods_named(self) -> Sequence[str]:
+        """Return the unseen method of every task."""
+        return [task.unseen for task in self.tasks]
+
+    def scores_of(self, plan: Plan) -> Iterator[tuple[str, Sequence[str]]]:
+        """Yield the finetuned runs, and those that they begin from, on the unseen method of their task."""
+        for task in self.tasks:
+            origins = [plan.sections[name].begins_from for name in task.runs]
+            yield from ((name, [task.unseen]) for name in (*task.runs, *origins))
+
 
 class MaskTask(Recipe):
     """The finetuned runs of one task."""
@@ -152,13 +208,11 @@ class MaskTask(Recipe):
     runs: list[str] = Field(min_length=1)
 
 
-class MaskCurveSection(BaseSection):
+class MaskCurveSection(SeenUnseenBase):
     """Accuracy on the unseen method by the number of masks, chosen actively and at random (LAE, figure 5)."""
 
     kind: Literal["mask-curve"]
     task: str
-    seen: str
-    unseen: str
     none: str  # the run without masks
     active: list[str] = Field(min_length=1)
     random: list[str] = Field(min_length=1)
@@ -196,6 +250,10 @@ class GeneralizationSection(BaseSection):
     def set_names(self) -> Sequence[str]:
         """Return the unseen sets and those of RQ2."""
         return [*self.unseen, *(name for root in self.roots for name in (*root.same_method, *root.same_people))]
+
+    def scores_of(self, plan: Plan) -> Iterator[tuple[str, Sequence[str]]]:
+        """Yield every run that is not a null case."""
+        yield from ((name, ()) for name, run in plan.sections.items() if run.group.get("type") in STUDIED)
 
 
 MaskGainSection.model_rebuild()

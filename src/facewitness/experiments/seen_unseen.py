@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from facewitness.forge.methods import METHODS
 from facewitness.metrics import seeds
 from facewitness.metrics.detection import Numbers, auc_weighted, balanced_accuracy_weighted, called_weighted
 from facewitness.metrics.intervals import bootstrap, bootstrap_mean
+from facewitness.metrics.seeds import Each
 from facewitness.types import ManifestError
 
 SEEN, UNSEEN, GAP = "seen", "unseen", "gap"
@@ -44,41 +46,66 @@ def seen_unseen_rows(detector: str, tables: Sequence[pl.DataFrame], seen: Sequen
     Raises:
         ManifestError: the seeds were judged on different photographs.
     """
-    first = tables[0]
-    if any(not table["path"].equals(first["path"]) for table in tables):
+    if any(not table["path"].equals(tables[0]["path"]) for table in tables):
         raise ManifestError(f"{detector}: its seeds were judged on different photographs; judge them again")
+    first = tables[0]
     scored = pl.Series(np.all([table["score"].is_not_null() for table in tables], axis=0), dtype=pl.Boolean)
     kept = first.filter(scored)
     scores = np.stack([table.filter(scored)["score"].to_numpy() for table in tables])  # (seeds, N)
-    labels = kept["label"].to_numpy().astype(np.float64)
     parts = {part.name: part for part in _parts(first, kept, seen)}
+    rows = _verdict_rows(parts, scores, kept)
+    for part in parts.values():
+        rows += _map_rows(part, kept, tables, scored)
+    unscored = {name: part.unscored for name, part in parts.items()}
+    unscored[GAP] = unscored.get(UNSEEN, 0)
+    return [{**row, "detector": detector, "n_unscored": unscored[row["set"]]} for row in rows]
+
+
+def _verdict_rows(parts: Mapping[str, Part], scores: Numbers, kept: pl.DataFrame) -> list[dict[str, Any]]:
+    members = {name: part.member > 0 for name, part in parts.items()}
     each = {
-        (name, metric): seeds.on(scores, part.member > 0, function)
-        for name, part in parts.items()
+        (name, metric): seeds.on(scores, member, function)
+        for name, member in members.items()
         for metric, function in _METRICS.items()
     }
     if SEEN in parts and UNSEEN in parts:
         paired = ("auc", "balanced_accuracy@0.5")
         each |= {(GAP, metric): seeds.less(each[SEEN, metric], each[UNSEEN, metric]) for metric in paired}
+        members[GAP] = members[UNSEEN]
+    labels = kept["label"].to_numpy().astype(np.float64)
+    return list(seeded_rows(each, scores, labels, kept["person"].to_list(), members))
+
+
+def seeded_rows(
+    each: Mapping[tuple[str, str], Each],
+    scores: Numbers,
+    labels: Numbers,
+    people: Sequence[str],
+    members: Mapping[str, NDArray[np.bool_]],
+) -> Iterator[dict[str, Any]]:
+    """Yield a row of the tidy table for each number of some seeds; all are taken from the same draws of people.
+
+    Args:
+        each: numbers by set and metric.
+        scores: (seeds, N).
+        labels: (N,).
+        people: the person of each photograph.
+        members: set -> (N,) the photographs that count in it.
+    """
     metrics = {"|".join(key): seeds.over_seeds(function) for key, function in each.items()}
-    intervals = bootstrap(metrics, scores[0], labels, kept["person"].to_list())
-    rows = []
+    intervals = bootstrap(metrics, scores[0], labels, people)
     for (name, metric), function in each.items():
         single = function(labels, np.ones((1, len(labels))))[:, 0]
-        part = parts[UNSEEN if name == GAP else name]
-        fakes = int(labels[part.member > 0].sum())
-        rows.append(
-            {
-                **{"detector": detector, "set": name, "metric": metric, **intervals[f"{name}|{metric}"]._asdict()},
-                **{"seed_low": single.min(), "seed_high": single.max(), "n_seeds": len(tables)},
-                **{"n_real": int(part.member.sum()) - fakes, "n_fake": fakes, "n_unscored": part.unscored},
-            }
-        )
-    return rows + [row for part in parts.values() for row in _map_rows(detector, part, kept, tables, scored)]
+        fakes = int(labels[members[name]].sum())
+        yield {
+            **{"set": name, "metric": metric, **intervals[f"{name}|{metric}"]._asdict()},
+            **{"seed_low": single.min(), "seed_high": single.max(), "n_seeds": len(scores)},
+            **{"n_real": int(members[name].sum()) - fakes, "n_fake": fakes},
+        }
 
 
 def _map_rows(
-    detector: str, part: Part, kept: pl.DataFrame, tables: Sequence[pl.DataFrame], scored: pl.Series
+    part: Part, kept: pl.DataFrame, tables: Sequence[pl.DataFrame], scored: pl.Series
 ) -> Iterator[dict[str, Any]]:
     fake = pl.Series((part.member > 0) & (kept["label"].to_numpy() == 1))
     for column, metric in MAP_COLUMNS.items():
@@ -90,9 +117,9 @@ def _map_rows(
         interval = bootstrap_mean(values.mean(0), kept.filter(fake).filter(judged)["person"].to_list())
         single = values.mean(1)
         yield {
-            **{"detector": detector, "set": part.name, "metric": metric, **interval._asdict()},
+            **{"set": part.name, "metric": metric, **interval._asdict()},
             **{"seed_low": single.min(), "seed_high": single.max(), "n_seeds": len(tables)},
-            **{"n_real": 0, "n_fake": values.shape[1], "n_unscored": part.unscored},
+            **{"n_real": 0, "n_fake": values.shape[1]},
         }
 
 

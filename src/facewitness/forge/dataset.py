@@ -197,6 +197,7 @@ def _table(out: Path, rows: Sequence[Mapping[str, Any]], samples: Mapping[str, S
                     attributes=(*sample.attributes, *([part] if part else [])),
                     mask=out / "masks" / method / (name + ".png"),
                     region=out / "regions" / method / (name + ".png"),
+                    original=out / "real" / (name + suffix) if row["real"] else None,
                 )
             )
     return table

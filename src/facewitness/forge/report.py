@@ -45,16 +45,16 @@ def write(page: Path, folder: Path, *, name: str, style: Style, command: Sequenc
 
 def contact_sheet(samples: Sequence[Sample], seed: int) -> Any:
     """Original, forged and map of some people who may be shown, for each method; None if there are none."""
-    real = {sample.path.stem: sample for sample in samples if sample.label == 0}
     rows = []
     for method in METHODS:
-        made = [s for s in samples if s.method == method and s.path.stem in real and may_be_shown(s.dataset)]
+        made = [s for s in samples if s.method == method and s.original and may_be_shown(s.dataset)]
         luck = pairing.generator(seed, method, "sheet").random(len(made))
         chosen = [sample for _, sample in sorted(zip(luck, made, strict=True), key=lambda pair: pair[0])][:_SHOWN]
         tiles = []
         for sample in chosen:
+            assert sample.original is not None
             mask = None if sample.mask is None else image.read_plane(sample.mask) * _STRETCH
-            tiles += [image.read(real[sample.path.stem].path), image.read(sample.path), mask]
+            tiles += [image.read(sample.original), image.read(sample.path), mask]
         if tiles:
             rows.append((method, tiles))
     return visualize.tile_sheet(rows, ("original", "forged", "map")) if rows else None

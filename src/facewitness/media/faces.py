@@ -203,19 +203,6 @@ def _overlap(one: Face, other: Face) -> bool:
     return holds(one.box, other.box) or holds(other.box, one.box)
 
 
-def _neighbourhood(source: Image, matrix: np.ndarray, size: int) -> tuple[Image, np.ndarray]:
-    """The part of a very long photograph that a crop can see, mirrored borders included, and the matrix from there."""
-    inverse = cv2.invertAffineTransform(matrix)
-    corners = np.array([[0, 0], [size, 0], [size, size], [0, size]], float) @ inverse[:, :2].T + inverse[:, 2]
-    reach = 2 * np.ptp(corners, axis=0)
-    bounds = (source.shape[1], source.shape[0])
-    left, top = (int(v) for v in np.clip(corners.min(0) - reach, 0, np.subtract(bounds, 1)))
-    right, bottom = (int(v) for v in np.clip(corners.max(0) + reach, (left + 1, top + 1), bounds))
-    shifted = matrix.copy()
-    shifted[:, 2] += matrix[:, :2] @ np.array([left, top], float)
-    return source[top:bottom, left:right], shifted
-
-
 def _confirmed(rgb: Image, faces: list[Face]) -> list[Face]:
     """The faces that are sure or stand a second look, and the surest one if both looks together speak for it."""
     surest = max((face.confidence for face in faces), default=0.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -13,18 +15,12 @@ TEMPERATURES = (0.05, 20.0)
 _BINS = 15
 
 
-def ece(scores: ArrayLike, labels: ArrayLike, bins: int = _BINS) -> float:
-    """Expected calibration error of P(fake): over bins of equal width, the mean gap between score and share of fakes.
+def ece_weighted(bins: int = _BINS) -> Weighted:
+    """Return the expected calibration error of P(fake): over equal bins, the mean gap of score and share of fakes.
 
     Each bin counts by the samples it holds; a score of exactly 1 falls in the last bin. Guo et al. (2017), with P(fake)
     in place of the confidence of the winning class. The number depends on the share of fakes in the set.
     """
-    s, y = checked(scores, labels)
-    return float(ece_weighted(bins)(s, y, np.ones((1, len(s))))[0])
-
-
-def ece_weighted(bins: int = _BINS) -> Weighted:
-    """``ece`` for each of B weightings (see ``metrics.detection``)."""
 
     def metric(scores: Numbers, labels: Numbers, weights: Numbers) -> Numbers:
         if scores.min() < 0 or scores.max() > 1:
@@ -37,40 +33,30 @@ def ece_weighted(bins: int = _BINS) -> Weighted:
     return metric
 
 
-def nll(logit_margin: ArrayLike, labels: ArrayLike, temperature: float = 1.0) -> float:
-    """Mean negative log likelihood, in nats, of P(fake) = sigmoid(margin / temperature)."""
-    margin, y = checked(logit_margin, labels)
-    return _nll(margin, y, temperature)
-
-
 def fit_temperature(logit_margin: ArrayLike, labels: ArrayLike) -> float:
     """The temperature T for which sigmoid(margin / T) has the least negative log likelihood, within ``TEMPERATURES``.
 
     ``logit_margin`` is (N,) logit of fake minus logit of real. The likelihood is convex in 1 / T, hence has one valley
-    in log T, where golden-section search goes down. Order, and so AUC, does not change.
+    in log T, where a bounded search goes down. Order, and so AUC, does not change.
 
     Raises:
         ValueError: one of the two classes is absent.
     """
+    from scipy.optimize import minimize_scalar
+
     margin, y = checked(logit_margin, labels)
     if y.min() == y.max():
         raise ValueError("a temperature needs both real and fake samples")
-    golden = (np.sqrt(5) - 1) / 2
-    low, high = np.log(TEMPERATURES)
-    a, b = high - golden * (high - low), low + golden * (high - low)
-    at_a, at_b = _nll(margin, y, np.exp(a)), _nll(margin, y, np.exp(b))
-    while high - low > 1e-6:
-        if at_a < at_b:
-            high, b, at_b = b, a, at_a
-            a = high - golden * (high - low)
-            at_a = _nll(margin, y, np.exp(a))
-        else:
-            low, a, at_a = a, b, at_b
-            b = low + golden * (high - low)
-            at_b = _nll(margin, y, np.exp(b))
-    return float(np.clip(np.exp((low + high) / 2), *TEMPERATURES))
+    found = minimize_scalar(
+        lambda log: nll(margin, y, math.exp(log)),
+        bounds=np.log(TEMPERATURES),
+        method="bounded",
+        options={"xatol": 1e-6},
+    )
+    return float(np.clip(np.exp(found.x), *TEMPERATURES))
 
 
-def _nll(margin: Numbers, labels: Numbers, temperature: float) -> float:
+def nll(margin: Numbers, labels: Numbers, temperature: float = 1.0) -> float:
+    """Return the mean negative log likelihood, in nats, of P(fake) = sigmoid(margin / temperature)."""
     signed = np.where(labels > 0, margin, -margin) / temperature
     return float(np.logaddexp(0, -signed).mean())

@@ -2,8 +2,8 @@
 
 ``scores`` is (N,) P(fake) or anything that grows with it, ``labels`` is (N,) with 1 for fake. A photograph is called
 fake when its score is at or above the threshold. Where a number does not exist, because one of the two classes is
-absent, it is NaN. Intervals are the business of ``metrics.intervals``; for it every metric also has a form over
-``weights`` (B, N), B weightings of the same N samples, that returns (B,).
+absent, it is NaN. A metric is a function that also takes ``weights`` (B, N), B weightings of the same N samples, and
+returns (B,): that is what ``metrics.intervals`` draws from. ``evaluated`` gives the number of plain scores.
 """
 
 from __future__ import annotations
@@ -23,27 +23,13 @@ _ROUNDING = 1e-9
 
 def auc(scores: ArrayLike, labels: ArrayLike) -> float:
     """Area under the ROC curve: the chance that a fake scores above a real, ties counting one half."""
-    return _single(auc_weighted, scores, labels)
+    return evaluated(auc_weighted, scores, labels)
 
 
-def average_precision(scores: ArrayLike, labels: ArrayLike) -> float:
-    """Sum over thresholds of precision times the step in recall, without interpolation; tied scores are one step."""
-    return _single(average_precision_weighted, scores, labels)
-
-
-def eer(scores: ArrayLike, labels: ArrayLike) -> float:
-    """Equal error rate: where the ROC curve, drawn with straight lines, has as many misses as false alarms (rates)."""
-    return _single(eer_weighted, scores, labels)
-
-
-def accuracy(scores: ArrayLike, labels: ArrayLike, threshold: float) -> float:
-    """Share of samples on the right side of ``threshold``; fake at or above it."""
-    return _single(accuracy_weighted(threshold), scores, labels)
-
-
-def tpr_at_fpr(scores: ArrayLike, labels: ArrayLike, fpr: float) -> float:
-    """Share of fakes found when at most the share ``fpr`` of reals is called fake (no interpolation)."""
-    return _single(tpr_at_fpr_weighted(fpr), scores, labels)
+def evaluated(metric: Weighted, scores: ArrayLike, labels: ArrayLike) -> float:
+    """Return a metric of scores (N,) and labels (N,), each sample counting once; arrays are ``checked`` first."""
+    s, y = checked(scores, labels)
+    return float(metric(s, y, np.ones((1, len(s))))[0])
 
 
 def threshold_at_fpr(real_scores: ArrayLike, fpr: float) -> float:
@@ -78,7 +64,7 @@ def auc_weighted(scores: Numbers, labels: Numbers, weights: Numbers) -> Numbers:
 
 
 def average_precision_weighted(scores: Numbers, labels: Numbers, weights: Numbers) -> Numbers:
-    """``average_precision`` for each weighting."""
+    """Sum over thresholds of precision times the step in recall, without interpolation; tied scores are one step."""
     curve = _curve(scores, labels, weights)
     called = (curve.found + curve.false_alarms)[:, 1:]
     precision = np.divide(curve.found[:, 1:], called, out=np.zeros_like(called), where=called > 0)
@@ -87,7 +73,7 @@ def average_precision_weighted(scores: Numbers, labels: Numbers, weights: Number
 
 
 def eer_weighted(scores: Numbers, labels: Numbers, weights: Numbers) -> Numbers:
-    """``eer`` for each weighting."""
+    """Equal error rate: where the ROC curve, drawn with straight lines, has as many misses as false alarms (rates)."""
     curve = _curve(scores, labels, weights)
     alarms = ratio(curve.false_alarms, curve.reals[:, None])
     gap = 1 - ratio(curve.found, curve.fakes[:, None]) - alarms  # misses minus false alarms, falls from 1 to -1
@@ -101,7 +87,7 @@ def eer_weighted(scores: Numbers, labels: Numbers, weights: Numbers) -> Numbers:
 
 
 def accuracy_weighted(threshold: float) -> Weighted:
-    """``accuracy`` at ``threshold`` for each weighting."""
+    """Return the share of samples on the right side of ``threshold``; fake at or above it."""
 
     def metric(scores: Numbers, labels: Numbers, weights: Numbers) -> Numbers:
         right = (scores >= threshold) == (labels > 0)
@@ -127,7 +113,7 @@ def balanced_accuracy_weighted(threshold: float) -> Weighted:
 
 
 def tpr_at_fpr_weighted(fpr: float) -> Weighted:
-    """``tpr_at_fpr`` for each weighting."""
+    """Return the share of fakes found when at most the share ``fpr`` of reals is called fake (no interpolation)."""
 
     def metric(scores: Numbers, labels: Numbers, weights: Numbers) -> Numbers:
         curve = _curve(scores, labels, weights)
@@ -171,11 +157,6 @@ def checked(scores: ArrayLike, labels: ArrayLike) -> tuple[Numbers, Numbers]:
     if not np.isin(y, (0, 1)).all():
         raise ValueError("labels must be 0 (real) or 1 (fake)")
     return s, y
-
-
-def _single(metric: Weighted, scores: ArrayLike, labels: ArrayLike) -> float:
-    s, y = checked(scores, labels)
-    return float(metric(s, y, np.ones((1, len(s))))[0])
 
 
 def ratio(part: Numbers, whole: Numbers) -> Numbers:

@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader
 from facewitness.detectors.graph import Graph
 from facewitness.metrics.calibration import fit_temperature
 from facewitness.metrics.detection import threshold_at_fpr
-from facewitness.training.data.pairs import FixedDraws, Pairs
+from facewitness.training.data.draws import FixedDraws
+from facewitness.training.data.pairs import Pairs
 from facewitness.types import Calibration
 
 SIZEABLE = 100

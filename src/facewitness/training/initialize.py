@@ -13,7 +13,8 @@ from torch.utils.data import DataLoader
 
 from facewitness.detectors.base import WEIGHTS_FILE
 from facewitness.detectors.graph import Graph
-from facewitness.training.data.pairs import FixedDraws, Pairs
+from facewitness.training.data.draws import FixedDraws
+from facewitness.training.data.pairs import Pairs
 from facewitness.training.recipe import TrainRecipe
 from facewitness.types import RecipeError
 
@@ -53,16 +54,16 @@ def initialize(graph: Graph, settings: TrainRecipe, train_set: Pairs) -> None:
     """
     _weights(graph.net, settings)
     if isinstance(graph.net, Observer):
-        graph.net.observe(graph.normalised(batch["crops"].flatten(0, 1)) for batch in plain(train_set))
+        graph.net.observe(graph.normalised(batch["crops"].flatten(0, 1)) for batch in unaugmented(train_set))
     if isinstance(graph.net, TemplateLearner):
-        regions = [batch["regions"][:, 1:].float() / 255 for batch in plain(train_set)]
+        regions = [batch["regions"][:, 1:].float() / 255 for batch in unaugmented(train_set)]
         graph.net.learn_templates(torch.cat(regions))
 
 
-def plain(pairs: Pairs) -> Iterator[dict[str, Tensor]]:
+def unaugmented(pairs: Pairs) -> Iterator[dict[str, Tensor]]:
     """Up to ``SEEN`` pairs, each photograph once, without augmentation."""
-    still = pairs.still()
-    yield from DataLoader(still, batch_size=16, sampler=FixedDraws(SEEN, len(still), still.recipe.seed))
+    plain = pairs.without_augmentation()
+    yield from DataLoader(plain, batch_size=16, sampler=FixedDraws(SEEN, len(plain), plain.recipe.seed))
 
 
 def _weights(net: nn.Module, settings: TrainRecipe) -> None:

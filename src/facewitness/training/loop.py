@@ -33,7 +33,8 @@ from facewitness.detectors.complexity import with_complexity
 from facewitness.detectors.graph import Graph
 from facewitness.training.calibrate import calibrate
 from facewitness.training.data.cache import cached_faces
-from facewitness.training.data.pairs import Draws, FixedDraws, Pairs
+from facewitness.training.data.draws import Draws, FixedDraws
+from facewitness.training.data.pairs import Pairs
 from facewitness.training.recipe import CHECKPOINTS, TrainerSection, TrainRecipe
 from facewitness.types import Card, CropProfile, FacewitnessError, RecipeError, Sample
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from facewitness.detectors.graph import Graph
 from facewitness.training.data.pairs import Pairs
-from facewitness.training.initialize import plain
+from facewitness.training.initialize import unaugmented
 from facewitness.types import FacewitnessError, RecipeError
 
 FOLDS = 3
@@ -44,7 +44,7 @@ def fit_svm(graph: Graph, pairs: Pairs) -> None:
 
 def _features(graph: Graph, pairs: Pairs) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     features, labels = [], []
-    for batch in plain(pairs):
+    for batch in unaugmented(pairs):
         features.append(graph.raw(batch["crops"].flatten(0, 1)).features.double().numpy())
         labels.append(batch["labels"].flatten().numpy())
     return np.concatenate(features), np.concatenate(labels)

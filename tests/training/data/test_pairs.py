@@ -22,7 +22,8 @@ from facewitness.data import manifest
 from facewitness.training.data import cache, pairs
 from facewitness.training.data.augment import apply, mirror, pipeline
 from facewitness.training.data.cache import cached_faces
-from facewitness.training.data.pairs import Draw, Draws, FixedDraws, Pairs
+from facewitness.training.data.draws import Draw, Draws, FixedDraws
+from facewitness.training.data.pairs import Pairs
 from facewitness.training.loop import loaders_of
 from facewitness.training.recipe import AugmentSection, TrainRecipe
 from facewitness.types import CropProfile, FacewitnessError

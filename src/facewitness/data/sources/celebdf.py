@@ -69,6 +69,8 @@ def _sample(path: Path, testing: bool, dataset: str) -> Sample:
     people = re.findall(r"id\d+", path.stem) if folder != "YouTube-real" else [f"youtube-{path.stem}"]
     if len(people) != 1 + _FOLDERS[folder]:
         raise ManifestError(f"{path}: the name tells no {'pair of ids' if _FOLDERS[folder] else 'id'}; restore it")
+    target, *_, clip = path.stem.split("_") if _FOLDERS[folder] else ("", "")
+    original = path.parents[1] / "Celeb-real" / f"{target}_{clip}{path.suffix}"
     return Sample(
         path=path,
         label=_FOLDERS[folder],
@@ -77,6 +79,7 @@ def _sample(path: Path, testing: bool, dataset: str) -> Sample:
         identities=tuple(f"celebdf:{person}" for person in people),
         dataset=dataset,
         split="test" if testing else "train",
+        original=original if _FOLDERS[folder] and original.is_file() else None,
     )
 
 

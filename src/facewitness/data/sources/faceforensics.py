@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from facewitness.data.manifest import SPLITS
@@ -34,11 +35,13 @@ def read(root: Path, choice: Choice) -> list[Sample]:
     for path in _videos(root / "original_sequences" / "youtube", choice):
         splits = splits or official(root, choice)
         samples.append(_sample(path, "original", (path.stem,), splits))
+    originals = {sample.path.stem: sample.path for sample in samples}
     for method in methods:
         folder = root / "manipulated_sequences" / method
         for path in _videos(folder, choice):
             splits = splits or official(root, choice)
-            samples.append(_sample(path, method, tuple(path.stem.split("_")), splits, _mask(folder, path)))
+            sample = _sample(path, method, tuple(path.stem.split("_")), splits, _mask(folder, path))
+            samples.append(replace(sample, original=originals.get(path.stem.partition("_")[0])))
     return demand(samples, root, f"original_sequences/youtube/{choice.compression}/videos and manipulated_sequences")
 
 
@@ -51,9 +54,12 @@ def read_dfd(root: Path, choice: Choice) -> list[Sample]:
     samples = []
     for path in _videos(root / "original_sequences" / "actors", choice):
         samples.append(_actors(path, "original", path.stem.partition("__")[0]))
+    originals = {sample.path.stem: sample.path for sample in samples}
     folder = root / "manipulated_sequences" / "DeepFakeDetection"
     for path in _videos(folder, choice):
-        samples.append(_actors(path, "DeepFakeDetection", path.stem.partition("__")[0], _mask(folder, path)))
+        actors, scene = (*path.stem.split("__"), "")[:2]
+        sample = _actors(path, "DeepFakeDetection", actors, _mask(folder, path))
+        samples.append(replace(sample, original=originals.get(f"{actors.partition('_')[0]}__{scene}")))
     return demand(samples, root, f"original_sequences/actors/{choice.compression}/videos and manipulated_sequences")
 
 

@@ -42,6 +42,7 @@ def read(folder: Path, suffixes: frozenset[str] = PHOTOGRAPHS) -> list[Sample]:
         Sample(path=path, label=0, video=_video(path, folder), identities=(path.stem,), dataset=name)
         for path in _files(real, suffixes)
     ]
+    originals = {sample.path.stem: sample.path for sample in samples}
     for path in _files(fake, suffixes):
         inside = path.relative_to(fake)
         method = inside.parts[0] if len(inside.parts) > 1 else UNNAMED_METHOD
@@ -57,6 +58,7 @@ def read(folder: Path, suffixes: frozenset[str] = PHOTOGRAPHS) -> list[Sample]:
                 dataset=name,
                 mask=None if _is_video(path) else masks.get(inside.with_suffix("")),
                 region=masks.get(inside.with_suffix("")) if _is_video(path) else None,
+                original=originals.get(path.stem),
             )
         )
     if not samples:

@@ -7,6 +7,7 @@ There is no official split; a fake and its original are one identity, so that th
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from facewitness.data.sources.layouts import VIDEOS, Choice, chosen, demand, files
@@ -34,4 +35,6 @@ def read(root: Path, choice: Choice) -> list[Sample]:
         for label, folder in enumerate(("real", "fake"))
         for path in files(root / folder, VIDEOS)
     ]
+    originals = {sample.identities: sample.path for sample in samples if not sample.label}
+    samples = [replace(s, original=originals.get(s.identities)) if s.label else s for s in samples]
     return demand(samples, root, "real/0000.mp4 and fake/0000_fake.mp4")

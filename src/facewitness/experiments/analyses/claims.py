@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from facewitness.experiments.analyses.generalization import ACCURACY, UNSEEN
-from facewitness.experiments.measure import STUDIED
+from facewitness.experiments.sections import STUDIED
 from facewitness.reporting.report import section as section_text
 
 _NAMES = ("detector", "root", "type")

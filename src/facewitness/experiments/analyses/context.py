@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 from facewitness.experiments.measure import Needs
 from facewitness.experiments.plan import Plan
-from facewitness.experiments.recipe import RunSection
 
 
 @dataclass(frozen=True)
@@ -24,10 +23,6 @@ class Context:
     def figure(self, ending: str) -> Path | None:
         """Return the path of a figure beside the report, such as ``NAME-maps.jpg``; None if there is no report."""
         return None if self.file is None else self.file.with_name(f"{self.file.stem}{ending}")
-
-    def section_of(self, name: str) -> RunSection:
-        """Return a run as the recipe has it."""
-        return self.plan.sections[name]
 
 
 class Rendered(NamedTuple):

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from facewitness.data.terms import credits
+from facewitness.evaluation import tables
 from facewitness.evaluation.attention import attention_sheet
 from facewitness.evaluation.robustness import measure
 from facewitness.evaluation.robustness_report import curves
@@ -53,5 +54,6 @@ def render_degradation(context: Context, section: DegradationSection) -> Rendere
     manifest = plan.manifest_of(section.run)
     options = {"methods": section.methods, "limit": section.limit, "progress": context.progress}
     rows = measure(manifest, folder, out, **options)  # type: ignore[arg-type]
-    table = curves(pl.read_parquet(rows.read_bytes()))
-    return Rendered(curves_section(table, file, section.title or f"{plan.label(section.run)}, degraded"), [])
+    found = curves(pl.read_parquet(rows.read_bytes()), plan.label(section.run))
+    title = section.title or f"{plan.label(section.run)}, degraded"
+    return Rendered(curves_section(tables.build(found), file, title), found)

@@ -14,13 +14,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from facewitness.evaluation import tables
-from facewitness.evaluation.scores import person
 from facewitness.experiments import measure
 from facewitness.experiments.analyses.study import Study, Trained
+from facewitness.experiments.seen_unseen import seeded_rows
 from facewitness.metrics import seeds
 from facewitness.metrics.calibration import ece_weighted
 from facewitness.metrics.detection import Weighted, auc_weighted, balanced_accuracy_weighted
-from facewitness.metrics.intervals import bootstrap
 from facewitness.metrics.seeds import Each
 
 UNSEEN = "unseen"
@@ -61,39 +60,47 @@ def _rows(study: Study, trained: Trained, scores: NDArray[np.float64]) -> Iterat
     samples, section, root = study.judged.samples, study.section, study.roots[trained.root]
     good = np.isfinite(scores).all(0)
     labels = np.array([sample.label for sample in samples], np.float64)
-    learnt = set(study.plan.sections[study.names[trained]].methods)
-    known = {one.name for one in study.plan.settings.set if one.people == "trained" and learnt & set(one.methods)}
-    same_people = [name for name in root.same_people if name not in known]  # the others' very fakes were trained on
-    sets = list(dict.fromkeys([root.name, *section.unseen, *root.same_method, *same_people]))
+    groups = {"same method": root.same_method, "same people": _untrained(study, trained)}
+    sets = list(dict.fromkeys([root.name, *section.unseen, *groups["same method"], *groups["same people"]]))
     members = {name: np.isin(np.arange(len(samples)), study.judged.sets[name]) & good for name in sets}
     if any(len(set(labels[member])) < 2 for member in members.values()):
         return  # a class without one face that was found: a gap in the table
     used = np.any(list(members.values()), axis=0)  # whoever is in no set of this root would be drawn for nothing
     inside = {name: member[used] for name, member in members.items()}
+    each = _numbers(scores[:, used], inside, root.name, section.unseen, groups)
+    for name, names in {UNSEEN: section.unseen, **groups}.items():
+        inside[name] = np.any([inside[one] for one in names], axis=0) if names else np.zeros(int(used.sum()), bool)
+    people = [sample.person for sample, here in zip(samples, used, strict=True) if here]
+    for row in seeded_rows(each, scores[:, used], labels[used], people, inside):
+        yield {**row, "detector": trained.detector}
+
+
+def _untrained(study: Study, trained: Trained) -> list[str]:
+    """Return the sets of the same people, but those whose very fakes the detector was trained on."""
+    learnt = set(study.plan.sections[study.names[trained]].methods)
+    known = {one.name for one in study.plan.settings.set if one.people == "trained" and learnt & set(one.methods)}
+    return [name for name in study.roots[trained.root].same_people if name not in known]
+
+
+def _numbers(
+    scores: NDArray[np.float64],
+    inside: Mapping[str, NDArray[np.bool_]],
+    own: str,
+    unseen: Sequence[str],
+    groups: Mapping[str, Sequence[str]],
+) -> dict[tuple[str, str], Each]:
+    """Return every number of a detector by set and metric: of each set, of the unseen ones together, of the groups."""
     each: dict[tuple[str, str], Each] = {
-        (name, metric): seeds.on(scores[:, used], inside[name], function)
-        for name in sets
+        (name, metric): seeds.on(scores, member, function)
+        for name, member in inside.items()
         for metric, function in _METRICS.items()
     }
-    accuracy = {name: each[name, ACCURACY] for name in sets}
-    groups = {"same method": root.same_method, "same people": same_people}
+    accuracy = {name: each[name, ACCURACY] for name in inside}
     for metric in (ACCURACY, "auc"):
-        each[UNSEEN, metric] = seeds.averaged([each[name, metric] for name in section.unseen])
-    fall = each[UNSEEN, "degradation"] = degradation(accuracy, root.name, section.unseen)
+        each[UNSEEN, metric] = seeds.averaged([each[name, metric] for name in unseen])
+    each[UNSEEN, "degradation"] = degradation(accuracy, own, unseen)
     for group, names in groups.items():
         if names:
-            smaller = each[group, "degradation"] = degradation(accuracy, root.name, names)
-            each[group, "difference"] = seeds.less(fall, smaller)
-    metrics = {"|".join(key): seeds.over_seeds(function) for key, function in each.items()}
-    people = [person(sample) for sample, here in zip(samples, used, strict=True) if here]
-    intervals = bootstrap(metrics, scores[0, used], labels[used], people)
-    union = {UNSEEN: section.unseen, **groups}
-    for (name, metric), function in each.items():
-        single = function(labels[used], np.ones((1, int(used.sum()))))[:, 0]
-        member = np.any([inside[one] for one in union.get(name, [name])], axis=0)
-        fakes = int(labels[used][member].sum())
-        yield {
-            **{"detector": trained.detector, "set": name, "metric": metric, **intervals[f"{name}|{metric}"]._asdict()},
-            **{"seed_low": single.min(), "seed_high": single.max(), "n_seeds": len(scores)},
-            **{"n_real": int(member.sum()) - fakes, "n_fake": fakes},
-        }
+            each[group, "degradation"] = degradation(accuracy, own, names)
+            each[group, "difference"] = seeds.less(each[UNSEEN, "degradation"], each[group, "degradation"])
+    return each

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,9 @@ from facewitness.data import manifest as manifests
 from facewitness.detectors import cards
 from facewitness.evaluation import tables
 from facewitness.evaluation.clustering import FIGURE, RECORD, cluster
-from facewitness.evaluation.robustness import FILE, MAPS, measure
-from facewitness.evaluation.robustness_report import numbers
-from facewitness.evaluation.tables import ROW_METRICS, number
+from facewitness.evaluation.robustness import FILE, measure
+from facewitness.evaluation.robustness_report import MAP_METRICS, metrics_of, tidy
+from facewitness.evaluation.tables import number
 from facewitness.experiments import mean_mask
 from facewitness.experiments.analyses.context import Context, Rendered
 from facewitness.experiments.measure import finished, map_rows
@@ -35,32 +35,39 @@ SPOTTED = 0.01  # a real photograph is, if more than this share of its map is at
 
 def render(context: Context, section: MetricsSection) -> Rendered:
     """Return a table with a line for each run and group of methods."""
-    rows: list[dict[str, Any]] = []
-    figure: Path | None = None
     runs = finished(context.plan, section.runs)
-    for name, seeds in runs.items():
-        judged = [_rows_of(context, run) for run in seeds]
-        for group, methods in section.judged.items():
-            parts = [_part(one, methods, section.small) for one in judged]
-            if not parts[0].filter(label=1).height:
-                continue  # no fake so small, or none with a face
-            values = _named(numbers(*parts))
-            if section.clustered:
-                folder = (
-                    context.plan.out / "clusters" / slug(f"{context.plan.folder(seeds[0]).name}-{'-'.join(methods)}")
-                )
-                values[CLUSTERED] = _clustered(context, seeds[0], folder, methods)
-                figure = figure or folder / FIGURE
-            rows += _tidy(values, parts, detector=context.plan.label(name), set=group)
-    for group, methods in section.judged.items() if section.mean_map and runs else ():
-        folder = context.plan.folder(next(iter(runs.values()))[0])
-        part = _part(_by_mean_map(context, methods, folder), methods, section.small)
-        values = _named({metric: interval for metric, interval in numbers(part).items() if metric in MAPS})
-        rows += _tidy(values, [part], detector=mean_mask.NAME, set=group)
+    figures: list[Path] = []
+    rows = [row for name, seeds in runs.items() for row in _rows_of_run(context, section, name, seeds, figures)]
+    if section.mean_map and runs:
+        rows += _rows_of_mean_maps(context, section, context.plan.folder(next(iter(runs.values()))[0]))
     shown = [*section.metrics, *([CLUSTERED] if section.clustered else [])]
     title = section.title or "Metrics"
-    picture = _copied(context, figure, title)
+    picture = _copied(context, figures[0], title) if figures else ""
     return Rendered(section_text(title, section.text, _table(rows, shown) or "Not measured.", picture), rows)
+
+
+def _rows_of_run(
+    context: Context, section: MetricsSection, name: str, seeds: Sequence[Run], figures: list[Path]
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a run for every group of methods; ``figures`` receives the pictures of its clusters."""
+    judged = [_rows_of(context, run) for run in seeds]
+    for group, methods in section.judged.items():
+        parts = [_part(one, methods, section.small) for one in judged]
+        if not parts[0].filter(label=1).height:
+            continue  # no fake so small, or none with a face
+        values = metrics_of(*parts)
+        if section.clustered:
+            folder = context.plan.out / "clusters" / slug(f"{context.plan.folder(seeds[0]).name}-{'-'.join(methods)}")
+            values[CLUSTERED] = _clustered(context, seeds[0], folder, methods)
+            figures.append(folder / FIGURE)
+        yield from tidy(values, parts, detector=context.plan.label(name), set=group)
+
+
+def _rows_of_mean_maps(context: Context, section: MetricsSection, folder: Path) -> Iterator[dict[str, Any]]:
+    for group, methods in section.judged.items():
+        part = _part(_by_mean_map(context, methods, folder), methods, section.small)
+        values = {name: interval for name, interval in metrics_of(part).items() if name in MAP_METRICS.values()}
+        yield from tidy(values, [part], detector=mean_mask.NAME, set=group)
 
 
 def render_reals(context: Context, section: RealsSection) -> Rendered:
@@ -72,7 +79,7 @@ def render_reals(context: Context, section: RealsSection) -> Rendered:
         ]
         for source in reals[0]["dataset"].unique().sort():
             parts = [part.filter(dataset=source) for part in reals]
-            rows += _tidy(_on_reals(parts), parts, detector=context.plan.label(name), set=source)
+            rows += tidy(_on_reals(parts), parts, detector=context.plan.label(name), set=source)
     text = (
         "Held-out photographs: the share called real, the mean and the median of *area*, and *spotted*, the share of "
         f"photographs whose area is above {SPOTTED:.0%}."
@@ -86,18 +93,6 @@ def _rows_of(context: Context, run: Run) -> pl.DataFrame:
     if file.exists() and context.file is None:
         return pl.read_parquet(file.read_bytes())
     return map_rows(context.plan, run, context.needs[run.name], progress=context.progress)
-
-
-def _named(values: Mapping[str, Interval]) -> dict[str, Interval]:
-    return {ROW_METRICS.get(name, name): interval for name, interval in values.items()}
-
-
-def _tidy(values: Mapping[str, Interval], parts: Sequence[pl.DataFrame], **named: str) -> list[dict[str, Any]]:
-    counts = {"n_real": parts[0].filter(label=0).height, "n_fake": parts[0].filter(label=1).height}
-    return [
-        {**named, "n_seeds": len(parts), "metric": metric, **interval._asdict(), **counts}
-        for metric, interval in values.items()
-    ]
 
 
 def _part(rows: pl.DataFrame, methods: Sequence[str], small: float | None) -> pl.DataFrame:
@@ -120,7 +115,7 @@ def _by_mean_map(context: Context, methods: Sequence[str], folder: Path) -> pl.D
 def _on_reals(parts: Sequence[pl.DataFrame]) -> dict[str, Interval]:
     """What runs of some seeds do on real photographs; the median has no interval."""
     areas = pl.concat(part["area"] for part in parts).to_numpy()
-    values = _named(numbers(*parts))
+    values = metrics_of(*parts)
     values["area_median@0.1"] = Interval(float(np.median(areas)), math.nan, math.nan)
     values["spotted@0.1"] = bootstrap_mean(areas > SPOTTED, [person for part in parts for person in part["person"]])
     return {metric: values[metric] for metric in REAL_METRICS}

@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from facewitness.evaluation.scores import person
 from facewitness.experiments.analyses.study import Study
 from facewitness.experiments.plan import Run
 from facewitness.experiments.samples import FITTED
@@ -77,7 +76,7 @@ def read_sets(study: Study, run: Run) -> dict[str, SetNeurons] | None:
             read = neurons.Read(kept["features"], kept["weight"], float(kept["bias"]))
         labels = np.array([sample.label for sample in samples], np.float64)
         effects = neurons.effects(read, neurons.spread([read], study.section.values))
-        found[name] = SetNeurons(read, effects, labels, [person(sample) for sample in samples])
+        found[name] = SetNeurons(read, effects, labels, [sample.person for sample in samples])
     return found
 
 

@@ -14,10 +14,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from facewitness import storage
-from facewitness.evaluation.scores import person
 from facewitness.experiments.analyses.study import Study, studies
-from facewitness.experiments.measure import STUDIED, CropCache
+from facewitness.experiments.measure import CropCache
 from facewitness.experiments.plan import Plan, Run
+from facewitness.experiments.sections import STUDIED
 from facewitness.metrics.intervals import bootstrap_mean
 from facewitness.metrics.localization import ssim
 from facewitness.types import CardError
@@ -165,7 +165,7 @@ def _buckets(study: Study, seen: pl.DataFrame) -> dict[str, Any]:
         return {}
     values = seen["ssim"].to_numpy()
     low, high = BUCKETS
-    people = [person(study.judged.samples[place]) for place in seen["place"]]
+    people = [study.judged.samples[place].person for place in seen["place"]]
     return {
         **bootstrap_mean(values, people)._asdict(),
         "dissimilar": float((values < low).mean()),

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from facewitness.experiments.analyses.study import Study
-from facewitness.experiments.measure import STUDIED
+from facewitness.experiments.sections import STUDIED
 from facewitness.media import image
 from facewitness.media.visualize import heat, tile_sheet
 from facewitness.reporting import figures

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from facewitness.data.terms import may_be_shown
 from facewitness.detectors.base import Detector
-from facewitness.experiments.measure import STUDIED, CropCache
+from facewitness.experiments.measure import CropCache
 from facewitness.experiments.plan import Plan, Run, short
-from facewitness.experiments.sections import GeneralizationSection
+from facewitness.experiments.sections import STUDIED, GeneralizationSection
 from facewitness.types import FacewitnessError
 
 _SHOWN = 3  # pictures of a figure

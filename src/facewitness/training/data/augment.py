@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
@@ -20,14 +21,16 @@ from torchvision.transforms.v2 import functional as F
 from facewitness.training.recipe import AugmentSection
 from facewitness.types import Image
 
+ENCODER_QUALITY = 95  # of the forge's default encoder
 
-def mirror() -> v2.Compose:
-    """Half of the pairs are mirrored, masks with them."""
+
+def flips() -> v2.Compose:
+    """Return what mirrors half of the pairs, masks with them."""
     return v2.Compose([v2.RandomHorizontalFlip(0.5)])
 
 
-def pipeline(section: AugmentSection) -> v2.Compose:
-    """What spoils a picture, for ``Image`` (P, 3, S, S) uint8; a ``Mask`` stays as it is."""
+def degradations(section: AugmentSection) -> v2.Compose:
+    """Return what degrades a picture, for ``Image`` (P, 3, S, S) uint8; a ``Mask`` stays as it is."""
     low, high = section.jpeg_quality
     taps = 2 * math.ceil(2 * section.blur_sigma[1]) + 1
     steps: list[v2.Transform] = [
@@ -96,6 +99,30 @@ class Noise(v2.Transform):
             return inpt
         noisy = inpt.float() + torch.randn(inpt.shape) * params["deviation"]
         return tv_tensors.Image(noisy.round().clamp(0, 255).to(torch.uint8))
+
+
+def draw_jitter(section: AugmentSection, size_px: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw a small rotation, zoom and shift of a crop, (3, 3)."""
+    amount = section.jitter
+    angle, zoom = np.radians(rng.uniform(-6, 6)) * amount, np.exp(rng.uniform(-0.08, 0.08) * amount)
+    cosine, sine = np.cos(angle) * zoom, np.sin(angle) * zoom
+    centre, move = (size_px - 1) / 2, rng.uniform(-0.03, 0.03, 2) * size_px * amount
+    matrix = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1.0]])
+    matrix[:2, 2] = centre + move - matrix[:2, :2] @ np.array([centre, centre])
+    return matrix
+
+
+def draw_quality(section: AugmentSection, rng: np.random.Generator) -> int:
+    """Draw the JPEG quality that a photograph gets before it is cropped."""
+    low, high = section.jpeg_quality
+    return int(rng.integers(low, high + 1)) if rng.random() < section.jpeg / 2 else ENCODER_QUALITY
+
+
+def draw_augmented(section: AugmentSection, rng: np.random.Generator) -> list[bool]:
+    """Draw which of a pair are augmented at all. Nothing is drawn where both always are."""
+    if section.p_real == section.p_fake == 1:
+        return [True, True]
+    return [bool(rng.random() < share) for share in (section.p_real, section.p_fake)]
 
 
 def recompress(rgb: Image, quality: int) -> Image:

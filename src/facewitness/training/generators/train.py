@@ -28,7 +28,7 @@ from facewitness.forge.forgery import Portrait
 from facewitness.storage import sha256
 from facewitness.training import loop
 from facewitness.training.data.cache import FaceCache, cached_faces
-from facewitness.training.data.pairs import Draw, Draws
+from facewitness.training.data.draws import Draw, Draws
 from facewitness.training.generators.adversarial import Adversarial
 from facewitness.training.generators.generator import Generator
 from facewitness.training.generators.recipe import ForgerRecipe, defaults

@@ -25,7 +25,9 @@ from facewitness.detectors.base import WEIGHTS_FILE, verify_weights
 from facewitness.detectors.graph import Graph
 from facewitness.detectors.torch_backend import load_weights
 from facewitness.training import loop
-from facewitness.training.data.pairs import Draw, Pairs
+from facewitness.training.data import augment
+from facewitness.training.data.draws import Draw
+from facewitness.training.data.pairs import Pairs
 from facewitness.training.lae import active, paint
 from facewitness.training.lae.recipe import LaeRecipe
 from facewitness.training.lae.stages import Attending, Reconstructing
@@ -184,7 +186,7 @@ class Masked(Dataset[dict[str, Tensor]]):
 
     def __getitem__(self, draw: Draw) -> dict[str, Tensor]:
         rng = np.random.default_rng((draw.seed, 31))
-        matrix = self.pairs.jitter(rng)[:2]
+        matrix = augment.draw_jitter(self.pairs.recipe.augment, self.pairs.profile.size_px, rng)[:2]
         crop, mask = self.asked.crops[draw.index], self.asked.masks[draw.index]
         size = (crop.shape[1], crop.shape[0])
         crop = np.asarray(cv2.warpAffine(crop, matrix, size, borderMode=cv2.BORDER_REFLECT_101), np.uint8)

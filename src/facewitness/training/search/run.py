@@ -173,7 +173,7 @@ def _data(
 ) -> tuple[tuple[Pairs, Pairs], Pairs, list[Sample]]:
     """Two halves of the training split, that share no person, and the validation split."""
     samples = loop.wanted(settings)
-    people = sorted({_person(s) for s in samples if s.split == "train"})
+    people = sorted({s.person for s in samples if s.split == "train"})
     order = np.random.default_rng((settings.seed, 17)).permutation(len(people))
     first = {people[int(number)] for number in order[: len(people) // 2]}
     train = [s for s in samples if s.split == "train"]
@@ -182,12 +182,8 @@ def _data(
         return loop.pairs_of(own, what, settings, crop, train=train, progress=progress)
 
     halves = [
-        pairs_of([s for s in train if (_person(s) in first) == half], "a half of the training split", True)
+        pairs_of([s for s in train if (s.person in first) == half], "a half of the training split", True)
         for half in (True, False)
     ]
     validation = pairs_of([s for s in samples if s.split == "val"], "split 'val'", False)
     return (halves[0], halves[1]), validation, samples
-
-
-def _person(sample: Sample) -> str:
-    return sample.identities[0] if sample.identities else str(sample.video or sample.path)
