@@ -19,8 +19,8 @@ from torchvision.transforms import v2
 
 from facewitness import config
 from facewitness.data import manifest
-from facewitness.training.data import cache, pairs
-from facewitness.training.data.augment import apply, mirror, pipeline
+from facewitness.training.data import cache
+from facewitness.training.data.augment import apply, degradations, flips
 from facewitness.training.data.cache import cached_faces
 from facewitness.training.data.draws import Draw, Draws, FixedDraws
 from facewitness.training.data.pairs import Pairs
@@ -132,7 +132,7 @@ def test_both_of_a_pair_are_augmented_alike_and_the_mask_follows() -> None:
     sides = set()
     for seed in range(12):
         torch.manual_seed(seed)
-        images, masks = apply(v2.Compose([mirror(), pipeline(section)]), crop, mask)
+        images, masks = apply(v2.Compose([flips(), degradations(section)]), crop, mask)
         assert torch.equal(images[0], images[1])
         assert torch.equal(masks[0], masks[1])
         assert int((masks > 0).sum()) == 2 * 32 * 8
@@ -175,11 +175,11 @@ def test_validation_pairs_are_the_same_every_time() -> None:
 
 def test_processes_that_train_together_share_the_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     for draws in (Draws(["a"] * 50, 0.5, 21, seed=2), FixedDraws(21, 50, 0)):
-        monkeypatch.setattr(pairs, "share", lambda: (0, 1))
+        monkeypatch.setattr(drawing, "share", lambda: (0, 1))
         alone = list(draws)
         parts = []
         for rank in range(2):
-            monkeypatch.setattr(pairs, "share", lambda rank=rank: (rank, 2))
+            monkeypatch.setattr(drawing, "share", lambda rank=rank: (rank, 2))
             parts.append(list(draws))
             assert len(parts[-1]) == len(draws) == 10
         assert sorted(parts[0] + parts[1]) == sorted(alone[:20])
