@@ -105,7 +105,7 @@ def parts(clip: Path) -> tuple[float, float, float]:
 def timed(clip: Path, out: Path) -> float:
     """Seconds that ``prepare`` takes for all frames of a clip."""
     started = time.perf_counter()
-    prepare([Sample(clip, 0)], out, Wanted(frames=None), progress=False)
+    prepare([Sample(clip, 0)], out, Wanted(frames=None), progress=None)
     return time.perf_counter() - started
 
 

@@ -42,7 +42,7 @@ def _picture(label: int, number: int) -> np.ndarray:
 
 def _audit(folder: Path, samples: list[Sample]) -> Audit:
     manifest.write(samples, folder / "manifest.parquet")
-    return audit(folder / "manifest.parquet", workers=0, progress=False)
+    return audit(folder / "manifest.parquet", workers=0, progress=None)
 
 
 def _auc(found: Audit, trait: str, where: str = "all") -> float:

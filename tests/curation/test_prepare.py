@@ -37,7 +37,7 @@ def moving(count: int = 6) -> tuple[list[Image], list[Image]]:
 
 
 def _prepare(samples: list[Sample], out: Path, wanted: Wanted = THREE, workers: int = 0) -> list[Sample]:
-    prepare(samples, out, wanted, workers=workers, progress=False)
+    prepare(samples, out, wanted, workers=workers, progress=None)
     return manifest.read(out / "manifest.parquet", check_files=True)
 
 

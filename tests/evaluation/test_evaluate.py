@@ -30,7 +30,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the tiny set, one evaluation of it and its page."""
     at = tmp_path_factory.mktemp("set")
     table = scene.write(at)
-    quiet = {"workers": 0, "progress": False}
+    quiet = {"workers": 0, "progress": None}
     evaluate(
         table,
         FakeDetector(),
@@ -79,7 +79,7 @@ def test_the_further_faces_of_a_photograph_count_as_in_a_scan(tmp_path: Path) ->
     bright[:, 310:] = np.minimum(255, bright[:, 310:].astype(int) + 60)  # the smaller face, on the right
     samples = [Sample(save(bright, tmp_path / "two.png"), 0), Sample(save(scene.pair(), tmp_path / "plain.png"), 0)]
     manifest.write(samples, tmp_path / "m.csv")
-    evaluate(tmp_path / "m.csv", FakeDetector(), tmp_path / "eval", split="all", workers=0, progress=False)
+    evaluate(tmp_path / "m.csv", FakeDetector(), tmp_path / "eval", split="all", workers=0, progress=None)
     two, plain = pl.read_parquet(tmp_path / "eval" / "scores.parquet").iter_rows(named=True)
     assert two["faces"] == plain["faces"] == 2
     assert two["score"] == pytest.approx(plain["score"], abs=0.02)
@@ -121,7 +121,7 @@ def test_the_page_says_what_a_reader_must_know(made: Path) -> None:
 def test_a_finished_evaluation_is_not_scored_again(made: Path) -> None:
     before = pl.read_parquet(made / "eval" / "scores.parquet")
     detector = FakeDetector()
-    evaluate(made / "manifest.parquet", detector, made / "eval", seed=9, progress=False)
+    evaluate(made / "manifest.parquet", detector, made / "eval", seed=9, progress=None)
     assert shown(detector) == 0
     assert pl.read_parquet(made / "eval" / "scores.parquet").equals(before)
     assert json.loads((made / "eval" / "evaluation.json").read_text())["seed"] == 9
@@ -130,7 +130,7 @@ def test_a_finished_evaluation_is_not_scored_again(made: Path) -> None:
 def copied(at: Path) -> tuple[Path, Path]:
     """A set of its own with a finished evaluation, for tests that change it."""
     table = scene.write(at, people=2)
-    evaluate(table, FakeDetector(), at / "eval", workers=0, progress=False)
+    evaluate(table, FakeDetector(), at / "eval", workers=0, progress=None)
     return table, at / "eval"
 
 
@@ -139,7 +139,7 @@ def test_a_photograph_that_changed_is_scored_again_and_only_that(tmp_path: Path)
     before = pl.read_parquet(out / "scores.parquet")["score"].to_list()
     save(scene.photograph(5), tmp_path / "real-0.png")
     detector = FakeDetector()
-    evaluate(table, detector, out, workers=0, progress=False)
+    evaluate(table, detector, out, workers=0, progress=None)
     assert shown(detector) == 1
     after = pl.read_parquet(out / "scores.parquet")["score"].to_list()
     assert after[0] != before[0]
@@ -158,7 +158,7 @@ def test_another_detector_or_manifest_starts_anew(tmp_path: Path, what: str) -> 
     if what == "manifest":
         manifest.write(manifest.read(table)[:-1], table)
     detector = FakeDetector(cards[what])
-    evaluate(table, detector, out, workers=0, progress=False)
+    evaluate(table, detector, out, workers=0, progress=None)
     assert shown(detector) == 5  # two reals, two of whiten, one of whiten2
 
 
@@ -177,7 +177,7 @@ class Dying(FakeDetector):
             os.kill(os.getpid(), 9)
         return super().__call__(crops)
 
-evaluate(Path(sys.argv[1]), Dying(), Path(sys.argv[2]), workers=0, progress=False)
+evaluate(Path(sys.argv[1]), Dying(), Path(sys.argv[2]), workers=0, progress=None)
 """
 
 
@@ -188,7 +188,7 @@ def test_killed_in_the_middle_it_goes_on_and_loses_nothing(made: Path, tmp_path:
     assert killed.returncode == -9, killed.stderr
     assert not (tmp_path / "eval" / "scores.parquet").exists()
     detector = FakeDetector()
-    evaluate(made / "manifest.parquet", detector, tmp_path / "eval", workers=0, progress=False)
+    evaluate(made / "manifest.parquet", detector, tmp_path / "eval", workers=0, progress=None)
     assert shown(detector) == 15 - 6  # three batches of two were kept
     whole, again = (pl.read_parquet(at / "eval" / "scores.parquet") for at in (made, tmp_path))
     assert again["path"].to_list() == whole["path"].to_list()
@@ -203,7 +203,7 @@ def test_left_out_methods_are_judged_alone(made: Path, tmp_path: Path, monkeypat
     readme = tmp_path / "README.md"
     readme.write_text("before\n<!-- results -->\nold\n<!-- /results -->\nafter\n")
     pages = {"page": page, "readme": readme}
-    evaluate(made / "manifest.parquet", FakeDetector(), out, **pages, left_out=left_out, workers=0, progress=False)
+    evaluate(made / "manifest.parquet", FakeDetector(), out, **pages, left_out=left_out, workers=0, progress=None)
     found = pl.read_parquet(out / "left-out" / "whiten2" / "scores.parquet")
     assert set(found["method"]) == {"real", "whiten2"}
     text = page.read_text()
@@ -220,7 +220,7 @@ def test_a_file_without_marks_is_not_written_to(made: Path, tmp_path: Path) -> N
     readme = tmp_path / "README.md"
     readme.write_text("nothing to fill in\n")
     with pytest.raises(ManifestError, match="no <!-- results -->"):
-        evaluate(made / "manifest.parquet", FakeDetector(), tmp_path, readme=readme, workers=0, progress=False)
+        evaluate(made / "manifest.parquet", FakeDetector(), tmp_path, readme=readme, workers=0, progress=None)
     assert readme.read_text() == "nothing to fill in\n"
 
 
@@ -237,7 +237,7 @@ class Broken(FakeDetector):
 @pytest.mark.parametrize("answer", [float("nan"), 1.5])
 def test_a_detector_that_gives_no_scores_is_refused(made: Path, tmp_path: Path, answer: float) -> None:
     with pytest.raises(CardError, match=r"one score in 0\.\.1"):
-        evaluate(made / "manifest.parquet", Broken(answer=answer), tmp_path / "eval", workers=0, progress=False)
+        evaluate(made / "manifest.parquet", Broken(answer=answer), tmp_path / "eval", workers=0, progress=None)
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_what_cannot_be_judged_is_said_before_anything_is_read(
 ) -> None:
     detector = FakeDetector()
     with pytest.raises((ManifestError, CardError), match=message):
-        evaluate(made / "manifest.parquet", detector, tmp_path / "eval", progress=False, **asked)  # type: ignore[arg-type]
+        evaluate(made / "manifest.parquet", detector, tmp_path / "eval", progress=None, **asked)  # type: ignore[arg-type]
     assert not detector.calls
     assert not (tmp_path / "eval").exists()
 
@@ -265,7 +265,7 @@ def test_a_person_in_two_splits_is_refused(made: Path, tmp_path: Path) -> None:
     samples[0] = replace(samples[0], split="train")
     manifest.write(samples, tmp_path / "leak.parquet")
     with pytest.raises(ManifestError, match="'p0' is in two splits"):
-        evaluate(tmp_path / "leak.parquet", FakeDetector(), tmp_path / "eval", progress=False)
+        evaluate(tmp_path / "leak.parquet", FakeDetector(), tmp_path / "eval", progress=None)
 
 
 def test_only_what_was_made_by_the_same_way_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from facewitness.types import ManifestError, Status
 from tests.evaluation import scene
 from tests.fakes import FAKE_CARD, FakeDetector, save
 
-QUIET = {"workers": 0, "progress": False}
+QUIET = {"workers": 0, "progress": None}
 
 
 @pytest.fixture(scope="module")

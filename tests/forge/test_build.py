@@ -57,7 +57,7 @@ def recipe(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_a_test_bed_of_every_method(recipe: Path, tmp_path: Path) -> None:
     nets.install(tmp_path / "cache")
     out, page = tmp_path / "out", tmp_path / "docs" / "page.md"
-    samples = manifest.read(build(recipe, out, page_file=page, workers=0, progress=False), check_files=True)
+    samples = manifest.read(build(recipe, out, page_file=page, workers=0, progress=None), check_files=True)
     assert Counter(s.method for s in samples if s.label) == dict.fromkeys(METHODS, 3)
     told = [json.loads(line) for line in (out / "forgeries.jsonl").read_text().splitlines()]
     parts = {(made["method"], row["name"]): made["description"].get("part") for row in told for made in row["forged"]}
@@ -93,7 +93,7 @@ def _grown(region: np.ndarray) -> np.ndarray:
 def test_nobody_who_did_not_consent_is_on_the_sheet(recipe: Path, tmp_path: Path) -> None:
     out, page = tmp_path / "out", tmp_path / "page.md"
     options = ["methods=['selfblend']", "counts.train=10"]
-    build(recipe, out, options, page_file=page, workers=0, progress=False)
+    build(recipe, out, options, page_file=page, workers=0, progress=None)
     from facewitness.forge.report import contact_sheet
 
     everyday = [s for s in manifest.read(out / "manifest.parquet") if s.dataset == "everyday"]
@@ -103,7 +103,7 @@ def test_nobody_who_did_not_consent_is_on_the_sheet(recipe: Path, tmp_path: Path
 
 def test_networks_that_are_missing_are_named_together(recipe: Path, tmp_path: Path) -> None:
     with pytest.raises(ForgeError, match=r"train-generator deepfake; facewitness forge train-generator neural"):
-        build(recipe, tmp_path / "out", workers=0, progress=False)
+        build(recipe, tmp_path / "out", workers=0, progress=None)
     assert not (tmp_path / "out").exists()
 
 
@@ -121,17 +121,17 @@ def test_a_recipe_that_does_not_fit(
 ) -> None:
     options = ["methods=['selfblend']", override]
     with pytest.raises(error, match=message):
-        build(recipe, tmp_path / "out", options, workers=0, progress=False)
+        build(recipe, tmp_path / "out", options, workers=0, progress=None)
 
 
 def test_a_split_without_photographs_is_an_error(recipe: Path, tmp_path: Path) -> None:
     options = ["methods=['selfblend']", "counts.train=0", "counts.test=3"]
     with pytest.raises(ForgeError, match="no real photograph in the splits"):
-        build(recipe, tmp_path / "out", options, workers=0, progress=False)
+        build(recipe, tmp_path / "out", options, workers=0, progress=None)
 
 
 def test_fewer_people_are_all_photographs_of_each(recipe: Path, tmp_path: Path) -> None:
     options = ["methods=['face2face']", "data.people=2", "counts.train=2"]
-    samples = manifest.read(build(recipe, tmp_path / "out", options, workers=0, progress=False))
+    samples = manifest.read(build(recipe, tmp_path / "out", options, workers=0, progress=None))
     assert {s.identities[0] for s in samples} <= {"london-0", "london-3", "everyday-0", "everyday-1"}
     assert sum(s.label for s in samples) == 2

@@ -34,7 +34,7 @@ def people(tmp_path: Path) -> Path:
 
 
 def _forge(source: Path, out: Path, *methods: str, **options: object) -> Path:
-    return forge_dataset(source, out, methods, progress=False, workers=1, **options)  # type: ignore[arg-type]
+    return forge_dataset(source, out, methods, progress=None, workers=1, **options)  # type: ignore[arg-type]
 
 
 def test_it_writes_images_masks_regions_and_a_manifest(people: Path, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_one_photograph_that_cannot_be_forged_stops_nothing(
 
     monkeypatch.setattr(render, "forge_one", refuse)
     out = tmp_path / "out"
-    samples = manifest.read(forge_dataset(people, out, ["selfblend"], progress=False, workers=0))
+    samples = manifest.read(forge_dataset(people, out, ["selfblend"], progress=None, workers=0))
     assert [s.method for s in samples] == ["real", "real"]
     assert json.loads((out / "summary.json").read_text())["failed"] == {"selfblend: the landmarks lie on a line": 2}
 
@@ -200,7 +200,7 @@ def test_a_full_disk_is_one_line_and_what_was_made_is_kept(
 
     monkeypatch.setattr(Path, "write_bytes", write)
     with pytest.raises(ForgeError, match=r"No space left.*start again"):
-        forge_dataset(people, out, ["selfblend"], progress=False, workers=0)
+        forge_dataset(people, out, ["selfblend"], progress=None, workers=0)
     monkeypatch.undo()
     assert len((out / "forgeries.jsonl").read_text().splitlines()) == 1
-    assert len(manifest.read(forge_dataset(people, out, ["selfblend"], progress=False, workers=0))) == 4
+    assert len(manifest.read(forge_dataset(people, out, ["selfblend"], progress=None, workers=0))) == 4

@@ -42,28 +42,3 @@ def test_ece_weights_count_as_repetitions() -> None:
 def test_ece_of_what_is_no_probability_is_an_error() -> None:
     with pytest.raises(ValueError, match="probabilities"):
         evaluated(calibration.ece_weighted(), [1.2, 0.3], [0, 1])
-
-
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
-def test_finds_the_temperature_the_labels_were_drawn_at(temperature: float) -> None:
-    margin, labels = drawn(temperature)
-    assert calibration.fit_temperature(margin, labels) == pytest.approx(temperature, rel=0.05)
-
-
-def test_no_temperature_of_a_fine_grid_is_likelier() -> None:
-    margin, labels = drawn(1.7, 500)
-    grid = np.linspace(1, 3, 20_001)
-    likeliest = grid[np.argmin([calibration.nll(margin, labels, temperature) for temperature in grid])]
-    assert calibration.fit_temperature(margin, labels) == pytest.approx(likeliest, abs=2e-4)
-
-
-def test_extremes_stay_within_the_stated_range() -> None:
-    margin, labels = np.array([-3.0, -1, 1, 3]), np.array([0, 0, 1, 1])
-    assert calibration.fit_temperature(margin, labels) == pytest.approx(calibration.TEMPERATURES[0], rel=1e-4)
-    assert calibration.fit_temperature(-margin, labels) == pytest.approx(calibration.TEMPERATURES[1], rel=1e-4)
-    assert np.isfinite(calibration.nll(margin * 1e6, 1 - labels))
-
-
-def test_one_class_has_no_temperature() -> None:
-    with pytest.raises(ValueError, match="both real and fake"):
-        calibration.fit_temperature([1.0, 2.0], [1, 1])

@@ -26,7 +26,7 @@ TINY = ["optim.epochs=1", "crop.size_px=64", "optim.average=0"]
 
 
 def _train(recipe: Path, out: Path, *overrides: str) -> Path:
-    return train.train(recipe, out, [*TINY, *overrides], progress=False)
+    return train.train(recipe, out, [*TINY, *overrides], progress=None)
 
 
 def test_imagenet_is_taken_for_all_but_the_last_layer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +145,7 @@ def test_at_first_only_the_last_layer_learns() -> None:
 def test_after_that_everything_learns(recipe: Path, tmp_path: Path) -> None:
     given = ("net.entry=resnet18", "optim.head_epochs=1", "optim.rate=0.01", "optim.average=0", "crop.size_px=64")
     one, two = (
-        train.train(recipe, tmp_path / str(epochs), [*given, f"optim.epochs={epochs}"], progress=False)
+        train.train(recipe, tmp_path / str(epochs), [*given, f"optim.epochs={epochs}"], progress=None)
         for epochs in (1, 2)
     )
     first, second = (zoo.load(folder).graph.net.body.conv1.weight for folder in (one, two))  # type: ignore[attr-defined]

@@ -11,10 +11,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from facewitness import config
 from facewitness.detectors import cards, zoo
 from facewitness.detectors.base import WEIGHTS_FILE
 from facewitness.detectors.export import export_run
 from facewitness.training import calibrate, loop, supervised, train
+from facewitness.training.loop import open_folder
+from facewitness.training.recipe import CHECKPOINTS, TrainRecipe
 from facewitness.types import RecipeError
 from tests.fakes import LIGHTNING_CHATTER
 
@@ -22,7 +25,7 @@ pytestmark = LIGHTNING_CHATTER
 
 
 def _train(recipe: Path, out: Path, *overrides: str, resume: bool = False) -> Path:
-    return train.train(recipe, out, overrides, resume=resume, progress=False)
+    return train.train(recipe, out, overrides, resume=resume, progress=None)
 
 
 def test_a_run_folder_has_all_that_is_needed_to_repeat_it_and_serves(recipe: Path, tmp_path: Path) -> None:
@@ -97,9 +100,22 @@ def test_a_wrong_recipe_is_refused_before_anything_is_made(
 
 def test_a_folder_that_holds_a_run_is_not_overwritten(recipe: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
+    with pytest.raises(RecipeError, match="no run to resume"):
+        _train(recipe, folder, resume=True)
     folder.mkdir()
-    (folder / "recipe.json").write_text("{}")
+    (folder / "card.json").write_text("{}")
     with pytest.raises(RecipeError, match="already holds a run"):
         _train(recipe, folder)
-    with pytest.raises(RecipeError, match="no checkpoint"):
-        _train(recipe, folder, resume=True)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_run_killed_before_its_first_checkpoint_begins_anew(recipe: Path, tmp_path: Path, resume: bool) -> None:
+    settings = config.load(recipe, TrainRecipe)
+    folder = tmp_path / "run"
+    assert open_folder(folder, settings, resume=False) is None
+    (folder / "recipe.json").write_text(json.dumps(settings.model_dump(mode="json")))
+    (folder / "metrics.csv").touch()
+    assert open_folder(folder, settings, resume=resume) is None
+    (folder / CHECKPOINTS).mkdir()
+    (folder / CHECKPOINTS / "last.ckpt").touch()
+    assert open_folder(folder, settings, resume=True) == folder / CHECKPOINTS / "last.ckpt"

@@ -11,6 +11,7 @@ import typer
 
 from facewitness.cli import output
 from facewitness.cli.options import STYLE, DataArgument, QuietOption, WorkersOption, check_choice
+from facewitness.cli.progress import progress_bars
 
 data_app = typer.Typer(**STYLE)
 
@@ -65,7 +66,8 @@ def data_prepare(
     samples = spread(listing(source, root, Choice(compression, tuple(method or ()), splits)), limit)
     profile = CropProfile(size_px=size, margin=margin, min_face_px=smallest)
     wanted = Wanted(None if every else frames, every, "all" if faces == "all" else "largest", profile)
-    summary = prepare(samples, out, wanted, workers=workers, progress=not quiet)
+    with progress_bars(quiet) as progress:
+        summary = prepare(samples, out, wanted, workers=workers, progress=progress)
     for name in ("files", "frames", "crops", "notes"):
         typer.echo(f"{name}: " + ("; ".join(f"{key} {value}" for key, value in summary[name].items()) or "none"))
     typer.echo(f"manifest: {out / 'manifest.parquet'}")
@@ -86,7 +88,8 @@ def data_audit(
     from facewitness.curation.audit import audit, markdown
     from facewitness.storage import write_text
 
-    found = audit(data, workers=workers, progress=not quiet)
+    with progress_bars(quiet) as progress:
+        found = audit(data, workers=workers, progress=progress)
     if out:
         out.mkdir(parents=True, exist_ok=True)
         write_text(out / "audit.json", json.dumps(found.as_json(), indent=2) + "\n")

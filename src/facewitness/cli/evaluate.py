@@ -23,6 +23,7 @@ from facewitness.cli.options import (
     check_choice,
     check_detector,
 )
+from facewitness.cli.progress import progress_bars
 
 evaluate_app = typer.Typer(cls=EvaluateGroup, **STYLE)
 
@@ -64,20 +65,21 @@ def run(
     from facewitness.data.sources import as_manifest
     from facewitness.evaluation.evaluate import evaluate as run_evaluation
 
-    table = run_evaluation(
-        as_manifest(data, out),
-        detector,
-        out,
-        split=split,
-        seed=seed,
-        workers=workers,
-        progress=not quiet,
-        command=["facewitness", *sys.argv[1:]],
-        page=page,
-        readme=readme,
-        left_out=others,
-        trained_on=trained_on or None,
-    )
+    with progress_bars(quiet) as progress:
+        table = run_evaluation(
+            as_manifest(data, out),
+            detector,
+            out,
+            split=split,
+            seed=seed,
+            workers=workers,
+            progress=progress,
+            command=["facewitness", *sys.argv[1:]],
+            page=page,
+            readme=readme,
+            left_out=others,
+            trained_on=trained_on or None,
+        )
     output.auc_by_method(table.with_suffix(".csv"))
     typer.echo(f"table: {table.with_suffix('.csv')}" + (f"; page: {page}" if page else ""))
 
@@ -118,21 +120,22 @@ def robustness(
     from facewitness.data.sources import as_manifest
     from facewitness.evaluation.robustness_report import robustness as measure
 
-    table = measure(
-        as_manifest(data, out),
-        detector,
-        out,
-        page=page,
-        command=["facewitness", *sys.argv[1:]],
-        split=split,
-        methods=method or (),
-        operators=operator or tuple(OPERATORS),
-        limit=limit,
-        target=target,
-        seed=seed,
-        workers=workers,
-        progress=not quiet,
-    )
+    with progress_bars(quiet) as progress:
+        table = measure(
+            as_manifest(data, out),
+            detector,
+            out,
+            page=page,
+            command=["facewitness", *sys.argv[1:]],
+            split=split,
+            methods=method or (),
+            operators=operator or tuple(OPERATORS),
+            limit=limit,
+            target=target,
+            seed=seed,
+            workers=workers,
+            progress=progress,
+        )
     typer.echo(f"table: {table}" + (f"; page: {page}" if page else ""))
 
 

@@ -10,6 +10,7 @@ import typer
 
 from facewitness.cli import output
 from facewitness.cli.options import STYLE, JobsOption, PageOption, QuietOption, RecipeArgument, SetOption
+from facewitness.cli.progress import progress_bars
 from facewitness.types import FacewitnessError
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def run(
         typer.echo(f"{outcome.step}: {outcome.text}")
 
     plan = Plan(recipe, out, overrides or ())
-    failed = run_experiment(plan, only=only or (), jobs=jobs, ray_address=ray, progress=not quiet, report=report)
+    with progress_bars(quiet) as progress:
+        failed = run_experiment(plan, only=only or (), jobs=jobs, ray_address=ray, progress=progress, report=report)
     if failed:
         raise FacewitnessError(f"{len(failed)} steps failed; type the same command again to try them once more")
     typer.echo(f"experiment: {plan.out}; next: facewitness experiment report {recipe}")
@@ -87,7 +89,8 @@ def report(
     from facewitness.experiments.report import write_report
 
     plan = Plan(recipe, out, overrides or (), trust_record=True)
-    table = write_report(plan, page, command=["facewitness", *sys.argv[1:]], progress=not quiet)
+    with progress_bars(quiet) as progress:
+        table = write_report(plan, page, command=["facewitness", *sys.argv[1:]], progress=progress)
     if cards is not None:
         write_cards(cards, table.with_suffix(".parquet"), page)
     typer.echo(f"table: {table}" + (f"; report: {page} and {page.with_suffix('.html')}" if page else ""))

@@ -19,6 +19,7 @@ from facewitness.cli.options import (
     WorkersOption,
     check_choice,
 )
+from facewitness.cli.progress import progress_bars
 
 forge_app = typer.Typer(cls=ForgeGroup, **STYLE)
 
@@ -72,18 +73,19 @@ def forge_make(
         image.suffix(encoding)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--encoding") from error
-    manifest = forge_dataset(
-        source,
-        out,
-        method or (),
-        splits=split or None,
-        seed=seed,
-        limit=limit,
-        encoding=encoding,
-        square=CropProfile(size_px=square, margin=SQUARE_MARGIN) if square else None,
-        workers=workers,
-        progress=not quiet,
-    )
+    with progress_bars(quiet) as progress:
+        manifest = forge_dataset(
+            source,
+            out,
+            method or (),
+            splits=split or None,
+            seed=seed,
+            limit=limit,
+            encoding=encoding,
+            square=CropProfile(size_px=square, margin=SQUARE_MARGIN) if square else None,
+            workers=workers,
+            progress=progress,
+        )
     typer.echo(f"manifest: {manifest}")
 
 
@@ -121,7 +123,10 @@ def forge_build(
     from facewitness.forge.build import build
 
     command = ["facewitness", *sys.argv[1:]]
-    manifest = build(recipe, out, overrides or (), page_file=page, command=command, workers=workers, progress=not quiet)
+    with progress_bars(quiet) as progress:
+        manifest = build(
+            recipe, out, overrides or (), page_file=page, command=command, workers=workers, progress=progress
+        )
     typer.echo(f"manifest: {manifest}" + (f"; page: {page}" if page else ""))
 
 
@@ -147,7 +152,8 @@ def forge_train_generator(
     )
     from facewitness.training.generators.train import train_generator
 
-    folder = train_generator(
-        method, data, recipe=recipe, out=out, overrides=overrides or (), resume=resume, progress=not quiet
-    )
+    with progress_bars(quiet) as progress:
+        folder = train_generator(
+            method, data, recipe=recipe, out=out, overrides=overrides or (), resume=resume, progress=progress
+        )
     typer.echo(f"generator: {folder}")

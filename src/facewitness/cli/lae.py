@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from facewitness.cli.options import STYLE, QuietOption, RecipeArgument, ResumeOption, RunOption, SetOption, check_choice
+from facewitness.cli.progress import progress_bars
 
 lae_app = typer.Typer(**STYLE)
 
@@ -25,7 +26,9 @@ def train(
     """Train stage 1: reconstruction and latent space. Needs the extra `train`."""
     from facewitness.training.lae.run import train as run_training
 
-    typer.echo(f"run folder: {run_training(recipe, out, overrides or (), resume=resume, progress=not quiet)}")
+    with progress_bars(quiet) as progress:
+        folder = run_training(recipe, out, overrides or (), resume=resume, progress=progress)
+    typer.echo(f"run folder: {folder}")
 
 
 @lae_app.command(epilog="Example: facewitness lae select runs/lae --masks 100 --out to-paint")
@@ -44,7 +47,8 @@ def select(
         check_choice(choice, ("active", "random"), "--choice")
     from facewitness.training.lae.run import select as run_selection
 
-    folder = run_selection(run, masks, out, choice=choice, oracle=oracle, progress=not quiet)
+    with progress_bars(quiet) as progress:
+        folder = run_selection(run, masks, out, choice=choice, oracle=oracle, progress=progress)
     typer.echo(f"to paint: {folder} (README.txt in it says how)" if not oracle else f"painted: {folder}")
 
 
@@ -66,5 +70,6 @@ def finetune(
         raise typer.BadParameter("give one of them", param_hint="--masks FOLDER or --oracle N")
     from facewitness.training.lae.run import finetune as run_finetuning
 
-    folder = run_finetuning(run, out, masks=masks, oracle=oracle, overrides=overrides or (), progress=not quiet)
+    with progress_bars(quiet) as progress:
+        folder = run_finetuning(run, out, masks=masks, oracle=oracle, overrides=overrides or (), progress=progress)
     typer.echo(f"run folder: {folder}")

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from facewitness.compute.progress import ProgressCallback, ProgressEvent
+from facewitness.compute.progress import Progress, ProgressEvent
 
 
 @contextmanager
-def progress_bars(quiet: bool) -> Iterator[ProgressCallback | None]:
+def progress_bars(quiet: bool) -> Iterator[Progress]:
     """Yield a callback that draws a bar for each task; None if ``quiet``, or if stderr is no terminal.
 
     A bar goes when its task is done. ``rich`` is loaded only for bars that are shown.

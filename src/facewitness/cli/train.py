@@ -12,6 +12,7 @@ from facewitness.cli.options import (
     RunOption,
     SetOption,
 )
+from facewitness.cli.progress import progress_bars
 
 train_app = typer.Typer(**STYLE)
 
@@ -27,7 +28,8 @@ def train(
     """Train a detector from a recipe into a run folder. Needs the extra `train`."""
     from facewitness.training.train import train as run_training
 
-    run = run_training(recipe, out, overrides or (), resume=resume, progress=not quiet)
+    with progress_bars(quiet) as progress:
+        run = run_training(recipe, out, overrides or (), resume=resume, progress=progress)
     typer.echo(f"run folder: {run}")
 
 
@@ -46,5 +48,6 @@ def search(
     """
     from facewitness.training.search.run import search as run_search
 
-    folder = run_search(recipe, out, overrides or (), resume=resume, progress=not quiet)
+    with progress_bars(quiet) as progress:
+        folder = run_search(recipe, out, overrides or (), resume=resume, progress=progress)
     typer.echo(f"genotype: {folder / 'genotype.json'}; drawn: {folder / 'cells.png'}")

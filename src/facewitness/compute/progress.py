@@ -16,12 +16,11 @@ class ProgressEvent(NamedTuple):
     total: int | None  # None: not known
 
 
-ProgressCallback = Callable[[ProgressEvent], None]
+Progress = Callable[[ProgressEvent], None] | None
+"""What receives the events of long work; None where nobody listens."""
 
 
-def track(
-    items: Iterable[T], task: str, callback: ProgressCallback | None = None, total: int | None = None
-) -> Iterator[T]:
+def track(items: Iterable[T], task: str, callback: Progress = None, total: int | None = None) -> Iterator[T]:
     """Yield the items and report each one after it was dealt with.
 
     Args:

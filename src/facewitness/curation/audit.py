@@ -14,10 +14,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
 from facewitness.compute.pool import map_ordered
+from facewitness.compute.progress import Progress, track
 from facewitness.curation import duplicates
 from facewitness.curation.file_stats import CATEGORIES, NUMBERS, FileStatistics, file_statistics
 from facewitness.data import manifest as manifests
@@ -84,7 +83,7 @@ class Audit:
         return asdict(self)
 
 
-def audit(data: Path, *, workers: int | None = None, progress: bool = True) -> Audit:
+def audit(data: Path, *, workers: int | None = None, progress: Progress = None) -> Audit:
     """Look into the files of a manifest.
 
     Raises:
@@ -94,7 +93,7 @@ def audit(data: Path, *, workers: int | None = None, progress: bool = True) -> A
     if not samples:
         raise ManifestError(f"{data}: no sample in it")
     results = map_ordered(file_statistics, [sample.path for sample in samples], workers, chunk=32)
-    found = list(_counted(results, len(samples), progress))
+    found = list(track(results, "audit", progress, len(samples)))
     readable = [(s, t) for s, t in zip(samples, found, strict=True) if t.status is Status.OK]
     unreadable = {str(s.path): str(t.status) for s, t in zip(samples, found, strict=True) if t.status is not Status.OK}
     people = _people(samples)
@@ -238,8 +237,3 @@ def _table(cells: Iterable[tuple[str, str]]) -> dict[str, dict[str, int]]:
     for row, column in cells:
         counts.setdefault(row, Counter())[column] += 1
     return {row: dict(own) for row, own in counts.items()}
-
-
-def _counted(results: Iterable[T], total: int, progress: bool) -> Iterator[T]:
-    console = Console(stderr=True)
-    yield from track(results, "audit", total, console=console, disable=not progress, transient=True)

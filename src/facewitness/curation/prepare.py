@@ -23,10 +23,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from facewitness.compute.pool import cores, map_ordered
+from facewitness.compute.progress import Progress, track
 from facewitness.curation.cutting import Cut, Done, Part, Seen, cut, is_video, wanted
 from facewitness.data import manifest
 from facewitness.media import faces, tracking, video
@@ -58,7 +57,7 @@ def prepare(
     chosen: Wanted | None = None,
     *,
     workers: int | None = None,
-    progress: bool = True,
+    progress: Progress = None,
 ) -> dict[str, Any]:
     """Cut the faces of ``samples``, as ``data.sources.listing`` gives them, and return the summary.
 
@@ -77,19 +76,13 @@ def prepare(
     log = read_log(out / _LOG)
     left = [(name, sample) for name, sample in zip(names, samples, strict=True) if name not in log]
     started, frames = time.perf_counter(), 0
-    columns = (TextColumn("prepare"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
-        with (
-            Progress(*columns, console=Console(stderr=True), disable=not progress, transient=True) as bar,
-            open(out / _LOG, "a", encoding="utf-8") as file,
-        ):
-            step = bar.add_task("prepare", total=len(left))
-            for (name, sample), done in _cut(left, chosen, workers):
+        with open(out / _LOG, "a", encoding="utf-8") as file:
+            for (name, sample), done in track(_cut(left, chosen, workers), "prepare", progress, len(left)):
                 log[name] = _keep(out, name, sample, done, chosen)
                 frames += len(done.frames)
                 file.write(json.dumps(log[name]) + "\n")
                 file.flush()
-                bar.advance(step)
         crops = [(sample, list(_rows(out, sample, log[name]))) for name, sample in zip(names, samples, strict=True)]
         manifest.write(list(_with_originals(crops)), out / "manifest.parquet")
         entries = [(sample, log[name]) for name, sample in zip(names, samples, strict=True)]

@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 
 from facewitness import provenance, storage
+from facewitness.compute.progress import Progress, track
 from facewitness.data import manifest as manifests
 from facewitness.data import splits
 from facewitness.detectors import zoo
@@ -48,7 +49,7 @@ def evaluate(
     split: str = "test",
     seed: int = 0,
     workers: int | None = None,
-    progress: bool = True,
+    progress: Progress = None,
     command: Sequence[str] = (),
     methods: Sequence[str] | None = None,
     page: Path | None = None,
@@ -69,7 +70,7 @@ def evaluate(
         split: ``train``, ``val``, ``test``, or ``all``.
         seed: of the bootstrap; scores do not depend on it.
         workers: processes that read photographs; None takes one per core, 0 none.
-        progress: show a bar on stderr.
+        progress: receives events; see ``compute.progress``.
         command: the command line, kept in the record and on the page.
         methods: judge only the fakes of these methods, beside all reals; None judges all.
         page: also write the Markdown page of results there.
@@ -110,7 +111,7 @@ def score(
     *,
     split: str = "test",
     workers: int | None = None,
-    progress: bool = True,
+    progress: Progress = None,
     methods: Sequence[str] | None = None,
     cutter: Cutter = crop_samples,
 ) -> Path:
@@ -129,7 +130,7 @@ def _score(
     *,
     split: str,
     workers: int | None,
-    progress: bool,
+    progress: Progress,
     cutter: Cutter,
     about: Mapping[str, Any],
 ) -> pl.DataFrame:
@@ -139,9 +140,10 @@ def _score(
     store = scoring.Store(out, scoring.key(detector.card, digest, split))
     missing = [sample for sample in samples if not _is_known(sample, store)]
     # Closed on every way out, so that no worker process outlives this call.
-    with closing(_shown(cutter(missing, detector.card.crop, workers), len(missing), progress)) as made:
+    with closing(cutter(missing, detector.card.crop, workers)) as made:
         try:
-            for row in scoring.rows(missing, made, detector):
+            shown = track(made, "evaluate", progress, len(missing))
+            for row in scoring.rows(missing, shown, detector):
                 store.add(row)
         finally:
             store.flush()
@@ -211,19 +213,6 @@ def _load(detector: str | Path | Detector) -> Detector:
 def _is_known(sample: Sample, store: scoring.Store) -> bool:
     row = store.known.get(str(sample.path))
     return row is not None and row["stamp"] == scoring.stamp(sample)
-
-
-def _shown(made: Generator[FaceCrop, None, None], total: int, progress: bool) -> Generator[FaceCrop, None, None]:
-    """The same, with a bar. Closing this closes ``made``."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("evaluate"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with closing(made), Progress(*columns, console=Console(stderr=True), disable=not progress or not total) as bar:
-        task = bar.add_task("evaluate", total=total)
-        for one in made:
-            yield one
-            bar.advance(task)
 
 
 def _counts(found: pl.DataFrame) -> dict[str, Any]:

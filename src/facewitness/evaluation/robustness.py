@@ -20,10 +20,10 @@ import cv2
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from rich.progress import track
 
 from facewitness import storage
 from facewitness.compute.pool import map_ordered
+from facewitness.compute.progress import Progress, track
 from facewitness.data import manifest as manifests
 from facewitness.detectors import cards, zoo
 from facewitness.detectors.base import Detector
@@ -99,7 +99,7 @@ def measure(
     target: Target = "pair",
     seed: int = 0,
     workers: int | None = None,
-    progress: bool = True,
+    progress: Progress = None,
 ) -> Path:
     """Judge every photograph at every level; ``out/robustness.parquet`` has a row for each. Resumes.
 
@@ -115,7 +115,7 @@ def measure(
         target: what the truth of a damaged forgery is worked out from.
         seed: of noise, of the shuffling and of what is drawn.
         workers: processes that damage photographs; None takes one per core.
-        progress: show a bar.
+        progress: receives events; see ``compute.progress``.
 
     Raises:
         ManifestError: the manifest cannot be used, or lacks a method.
@@ -142,7 +142,7 @@ def measure(
         degraded_crops, profile=loaded.card.crop, plan=plan, disorganised=disorganised, target=target, seed=seed
     )
     made = map_ordered(work, missing, workers)
-    shown = track(made, "robustness", total=len(missing), disable=not progress or not missing, transient=True)
+    shown = track(made, "robustness", progress, len(missing))
     with log.open("a", encoding="utf-8") as file:
         for sample, found in zip(missing, shown, strict=True):
             entry: dict[str, Any] = {"name": str(sample.path), "key": key, "rows": list(_rows(sample, found, loaded))}

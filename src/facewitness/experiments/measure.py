@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from facewitness.compute.progress import Progress
 from facewitness.evaluation import scores as scoring
 from facewitness.evaluation.crops import FaceCrop, crop_samples
 from facewitness.evaluation.evaluate import score
@@ -55,7 +56,15 @@ def is_judged(plan: Plan, run: Run, need: Needs) -> bool:
     return scored and (not need.maps or (plan.out / "judged" / plan.folder(run).name / FILE).exists())
 
 
-def judge(plan: Plan, run: Run, need: Needs, cutter: CropCache, *, progress: bool, workers: int | None = None) -> None:
+def judge(
+    plan: Plan,
+    run: Run,
+    need: Needs,
+    cutter: CropCache,
+    *,
+    progress: Progress,
+    workers: int | None = None,
+) -> None:
     """Measure what is asked of a finished run."""
     if need.scores is None or need.scores:
         methods = None if need.scores is None or plan.settings.set else sorted(need.scores)
@@ -79,7 +88,9 @@ def scores(plan: Plan, run: Run) -> pl.DataFrame | None:
     return table
 
 
-def map_rows(plan: Plan, run: Run, need: Needs, *, progress: bool = False, workers: int | None = None) -> pl.DataFrame:
+def map_rows(
+    plan: Plan, run: Run, need: Needs, *, progress: Progress = None, workers: int | None = None
+) -> pl.DataFrame:
     """Return the undamaged rows of a run (``evaluation.robustness``) on every method that a table asks for."""
     folder = plan.folder(run)
     options: dict[str, Any] = {"operators": (), "disorganised": False, "limit": plan.settings.limit}

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from facewitness import storage
+from facewitness.compute.progress import Progress
 from facewitness.data import manifest as manifests
 from facewitness.evaluation import tables
 from facewitness.experiments import measure
@@ -36,14 +37,16 @@ RENDERERS: Mapping[str, Renderer] = MappingProxyType(
 )
 
 
-def write_report(plan: Plan, file: Path | None = None, *, command: Sequence[str] = (), progress: bool = False) -> Path:
+def write_report(
+    plan: Plan, file: Path | None = None, *, command: Sequence[str] = (), progress: Progress = None
+) -> Path:
     """Write ``OUT/table.parquet`` and ``table.csv``, and, if a file is named, the report; return the path of the CSV.
 
     Args:
         plan: the experiment.
         file: the Markdown file; its figures and one HTML file that holds all stand beside it.
         command: the command line, kept in the report.
-        progress: show bars where something is measured for the report alone, such as degradation.
+        progress: receives events where something is measured for the report alone, such as degradation.
 
     Raises:
         FacewitnessError: nothing was measured yet.

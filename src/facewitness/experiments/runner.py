@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from facewitness import storage
 from facewitness.compute import pool, ray
+from facewitness.compute.progress import Progress
 from facewitness.experiments import measure
 from facewitness.experiments.analyses import saliency
 from facewitness.experiments.plan import FAILED, Plan, Run, last_file, read_failures
@@ -47,7 +48,7 @@ def run_experiment(
     only: Sequence[str] = (),
     jobs: int = 1,
     ray_address: str = "",
-    progress: bool = True,
+    progress: Progress = None,
     report: Callable[[Outcome], None] = print,
 ) -> list[Outcome]:
     """Do what is not done, and return what failed.
@@ -57,7 +58,7 @@ def run_experiment(
         only: runs by name, label or group; what they depend on is done too. Empty: all.
         jobs: processes at once.
         ray_address: of a Ray cluster (``local``: a new one here), in place of ``jobs``.
-        progress: show bars, if all is done in this process.
+        progress: receives events, if all is done in this process.
         report: receives the outcome of every step.
 
     Raises:
@@ -91,7 +92,7 @@ def run_experiment(
 
 
 class _Runner:
-    def __init__(self, plan: Plan, jobs: int, ray_address: str, progress: bool) -> None:
+    def __init__(self, plan: Plan, jobs: int, ray_address: str, progress: Progress) -> None:
         self.plan, self.jobs, self.ray_address, self.progress = plan, jobs, ray_address, progress
         self.needs, self.cutter = measure.needs(plan), measure.CropCache()
 
@@ -111,7 +112,7 @@ class _Runner:
         for outcomes in results:
             yield from outcomes
 
-    def one(self, job: Job, threads: int | None, progress: bool) -> list[Outcome]:
+    def one(self, job: Job, threads: int | None, progress: Progress) -> list[Outcome]:
         plan = self.plan
         if job.analyse:
             return [
@@ -134,7 +135,7 @@ def _in_a_process(job: Job, threads: int) -> list[Outcome]:
     torch.set_num_threads(threads)
     try:
         plan = Plan(job.recipe, job.out, job.overrides, trust_record=True)
-        return _Runner(plan, 1, "", progress=False).one(job, threads, progress=False)
+        return _Runner(plan, 1, "", progress=None).one(job, threads, progress=None)
     except FAILURES as error:
         return [Outcome(str(job.runs[0]), reason(error), failed=True)]
 
@@ -146,7 +147,7 @@ def _tried(step: str, work: Callable[[], str]) -> Outcome:
         return Outcome(step, f"failed: {reason(error)}", failed=True)
 
 
-def train(plan: Plan, run: Run, *, threads: int | None = None, progress: bool = True) -> str:
+def train(plan: Plan, run: Run, *, threads: int | None = None, progress: Progress = None) -> str:
     """See that a run is finished, and return what had to be done.
 
     What was stopped before its first epoch was over begins anew; of a finished run only the weights are kept.
@@ -164,7 +165,7 @@ def train(plan: Plan, run: Run, *, threads: int | None = None, progress: bool = 
     return "trained to its end" if resume else "trained"
 
 
-def _trainer(plan: Plan, run: Run) -> Callable[[Sequence[str], bool, bool], object]:
+def _trainer(plan: Plan, run: Run) -> Callable[[Sequence[str], bool, Progress], object]:
     """The function that trains a run, of (overrides, resume, progress)."""
     section, recipe, folder = plan.sections[run.name], plan.training_recipe(run), plan.folder(run)
     if section.kind == "finetune":

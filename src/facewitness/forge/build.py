@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from facewitness import config
+from facewitness.compute.progress import Progress
 from facewitness.config import Recipe
 from facewitness.data import sources, splits
 from facewitness.forge import generators, pairing, report
@@ -68,7 +69,7 @@ def build(
     page_file: Path | None = None,
     command: Sequence[str] = (),
     workers: int | None = None,
-    progress: bool = True,
+    progress: Progress = None,
 ) -> Path:
     """Make the benchmark set of a recipe in ``out`` (``out/NAME`` if left out); return its manifest.
 

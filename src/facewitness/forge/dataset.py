@@ -13,17 +13,16 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress
 
 from facewitness.compute.pool import cores, map_ordered
+from facewitness.compute.progress import Progress, track
 from facewitness.data import manifest, sources
 from facewitness.data.splits import spread
 from facewitness.forge import generators, pairing
@@ -39,8 +38,6 @@ _LOG, _SETTINGS, _LANDMARKS = "forgeries.jsonl", "forge.json", "landmarks.npy"
 SQUARE_MARGIN = 0.5
 """Of head squares, in sides of the face: wide enough for hair, chin and some of what is behind."""
 
-R = TypeVar("R")
-
 
 def forge_dataset(
     source: Path,
@@ -53,7 +50,7 @@ def forge_dataset(
     encoding: str = "jpeg:95",
     square: CropProfile | None = None,
     workers: int | None = None,
-    progress: bool = True,
+    progress: Progress = None,
 ) -> Path:
     """Forge the largest face of every real photograph of ``source`` by each method; return the manifest.
 
@@ -80,7 +77,7 @@ def make_set(
     planned: Callable[[pairing.People, Sequence[str]], pairing.Plan],
     *,
     workers: int | None = None,
-    progress: bool = True,
+    progress: Progress = None,
 ) -> Path:
     """Find the faces of ``samples``, plan, forge, write; return the manifest. See ``forge_folder``."""
     image.suffix(style.encoding)  # an unknown encoding fails here, before any work
@@ -95,26 +92,25 @@ def make_set(
     )
     done = read_log(out / _LOG)
     seconds: dict[str, list[float]] = defaultdict(list)
-    with Progress(console=Console(stderr=True), disable=not progress, transient=True) as bar:
-        started = time.perf_counter()
-        usable = _with_landmarks(samples, out, workers, bar)
-        finding_s = time.perf_counter() - started
-        if not usable:
-            raise ForgeError(f"no face was found in any of {len(samples)} photographs")
-        made = planned(pairing.People(usable, style.seed, squares=style.square is not None), methods)
-        if not any(task.donors for task in made.tasks):
-            raise ForgeError(f"nothing to forge ({'; '.join(sorted(made.passed_over)) or 'no photograph left'})")
-        rest = [task for task in made.tasks if task.name not in done]
-        started = time.perf_counter()
-        work = partial(forge, out=out, style=style)
-        with open(out / _LOG, "a", encoding="utf-8") as log:
-            for one in _counted(map_ordered(work, rest, workers), bar, "forging", len(rest)):
-                log.write(json.dumps(one.row) + "\n")
-                log.flush()
-                done[one.row["name"]] = one.row
-                for name, value in one.seconds.items():
-                    seconds[name].append(value)
-        forging_s = time.perf_counter() - started
+    started = time.perf_counter()
+    usable = _with_landmarks(samples, out, workers, progress)
+    finding_s = time.perf_counter() - started
+    if not usable:
+        raise ForgeError(f"no face was found in any of {len(samples)} photographs")
+    made = planned(pairing.People(usable, style.seed, squares=style.square is not None), methods)
+    if not any(task.donors for task in made.tasks):
+        raise ForgeError(f"nothing to forge ({'; '.join(sorted(made.passed_over)) or 'no photograph left'})")
+    rest = [task for task in made.tasks if task.name not in done]
+    started = time.perf_counter()
+    work = partial(forge, out=out, style=style)
+    with open(out / _LOG, "a", encoding="utf-8") as log:
+        for one in track(map_ordered(work, rest, workers), "forging", progress, len(rest)):
+            log.write(json.dumps(one.row) + "\n")
+            log.flush()
+            done[one.row["name"]] = one.row
+            for name, value in one.seconds.items():
+                seconds[name].append(value)
+    forging_s = time.perf_counter() - started
     rows = [done[task.name] for task in made.tasks]
     passed = {"no face found": len(samples) - len(usable), **made.passed_over}
     table = _table(out, rows, {task.name: task.sample for task in made.tasks}, style)
@@ -152,14 +148,14 @@ def _open(out: Path, settings: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
-def _with_landmarks(samples: Sequence[Sample], out: Path, workers: int | None, bar: Progress) -> list[Sample]:
+def _with_landmarks(samples: Sequence[Sample], out: Path, workers: int | None, progress: Progress) -> list[Sample]:
     """The samples in which a face is found, with its landmarks; found once, and kept beside the set."""
     path = out / _LANDMARKS
     if path.exists():  # complete, and of these photographs: it is written last, and the settings hold their digest
         points = np.load(path)
     else:
         nobody = np.full((68, 2), np.nan, np.float32)
-        found = _counted(map_ordered(_find, samples, workers), bar, "finding faces", len(samples))
+        found = track(map_ordered(_find, samples, workers), "finding faces", progress, len(samples))
         points = np.stack([nobody if one is None else one for one in found])
         with atomic_write(path) as part:
             np.save(part, points)
@@ -242,10 +238,3 @@ def _counts(table: Sequence[Sample]) -> dict[str, dict[str, int]]:
     for sample in table:
         counts[sample.method][sample.split] += 1
     return {name: dict(counts[name]) for name in (REAL_METHOD, *METHODS) if name in counts}
-
-
-def _counted(results: Iterable[R], bar: Progress, title: str, total: int) -> Iterator[R]:
-    step = bar.add_task(title, total=total)
-    for result in results:
-        bar.advance(step)
-        yield result

@@ -21,7 +21,7 @@ import numpy as np
 
 from facewitness import __version__, storage
 from facewitness.compute.pool import cores
-from facewitness.compute.progress import ProgressCallback, ProgressEvent
+from facewitness.compute.progress import Progress, ProgressEvent
 from facewitness.media import faces
 from facewitness.scanning import overlay, report
 from facewitness.scanning.files import OVERLAYS_NAME, STORE_NAME, File, Listing, collect
@@ -68,7 +68,7 @@ def scan_paths(
     detector: str | Path | Detector = "default",
     *,
     workers: int | None = None,
-    progress: ProgressCallback | None = None,
+    progress: Progress = None,
     on_failure: FailureCallback | None = None,
     command: Sequence[str] = (),
     device: str = "auto",

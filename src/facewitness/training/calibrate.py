@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize_scalar
 from torch.utils.data import DataLoader
 
 from facewitness.detectors.graph import Graph
-from facewitness.metrics.calibration import fit_temperature
-from facewitness.metrics.detection import threshold_at_fpr
+from facewitness.metrics.detection import Numbers, checked, threshold_at_fpr
 from facewitness.training.data.draws import FixedDraws
 from facewitness.training.data.pairs import Pairs
 from facewitness.types import Calibration
 
 SIZEABLE = 100
 """A source with fewer real photographs than this cannot speak for its own 1 %: it only counts among all."""
+
+TEMPERATURES = (0.05, 20.0)
+"""Where ``fit_temperature`` looks. Margins that separate the classes without error would ask for 0."""
 
 LEAST_TOP = 0.05
 """However faint a net's maps are: below this they may be noise, which must not be drawn as strongly marked."""
@@ -60,3 +64,30 @@ def _answers(graph: Graph, validation: Pairs) -> tuple[NDArray[np.float64], NDAr
         else:
             peaks.append(np.zeros(len(margins[-1]), np.float32))
     return np.concatenate(margins).astype(np.float64), np.concatenate(labels), np.concatenate(peaks)
+
+
+def fit_temperature(logit_margin: ArrayLike, labels: ArrayLike) -> float:
+    """The temperature T for which sigmoid(margin / T) has the least negative log likelihood, within ``TEMPERATURES``.
+
+    ``logit_margin`` is (N,) logit of fake minus logit of real. The likelihood is convex in 1 / T, hence has one valley
+    in log T, where a bounded search goes down. Order, and so AUC, does not change.
+
+    Raises:
+        ValueError: one of the two classes is absent.
+    """
+    margin, y = checked(logit_margin, labels)
+    if y.min() == y.max():
+        raise ValueError("a temperature needs both real and fake samples")
+    found = minimize_scalar(
+        lambda log: nll(margin, y, math.exp(log)),
+        bounds=np.log(TEMPERATURES),
+        method="bounded",
+        options={"xatol": 1e-6},
+    )
+    return float(np.clip(np.exp(found.x), *TEMPERATURES))
+
+
+def nll(margin: Numbers, labels: Numbers, temperature: float = 1.0) -> float:
+    """Return the mean negative log likelihood, in nats, of P(fake) = sigmoid(margin / temperature)."""
+    signed = np.where(labels > 0, margin, -margin) / temperature
+    return float(np.logaddexp(0, -signed).mean())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import platform
 import signal
 from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ from torch.utils.data import DataLoader
 
 from facewitness import config, storage
 from facewitness.compute.pool import cores
+from facewitness.compute.progress import Progress, ProgressEvent
 from facewitness.config import Recipe
 from facewitness.data import manifest, sources
 from facewitness.detectors import cards, zoo
@@ -37,6 +39,8 @@ from facewitness.training.data.draws import Draws, FixedDraws
 from facewitness.training.data.pairs import Pairs
 from facewitness.training.recipe import CHECKPOINTS, TrainerSection, TrainRecipe
 from facewitness.types import Card, CropProfile, FacewitnessError, RecipeError, Sample
+
+logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it tells what machine there is, and advertises
 
 
 def best_of(out: Path) -> callbacks.ModelCheckpoint:
@@ -65,16 +69,18 @@ def fit(
         raise KeyboardInterrupt from None
 
 
-def open_folder(out: Path, settings: Recipe, last: Path, *, resume: bool) -> None:
-    """Make the run folder, or see that the one there may be resumed.
+def open_folder(out: Path, settings: Recipe, *, resume: bool) -> Path | None:
+    """Make the run folder, and return the checkpoint to go on from; None where the run begins.
+
+    A run that was stopped before its first checkpoint begins anew, with or without ``resume``.
 
     Raises:
-        RecipeError: it holds another run, or nothing to resume.
+        RecipeError: it holds another run, or none to resume.
     """
-    recipe = out / "recipe.json"
-    if resume and not last.exists():
-        raise RecipeError(f"{out}: no checkpoint to resume from; leave out --resume")
-    if not resume and recipe.exists():
+    recipe, last = out / "recipe.json", out / CHECKPOINTS / "last.ckpt"
+    if resume and not recipe.exists():
+        raise RecipeError(f"{out}: no run to resume; leave out --resume")
+    if not resume and (last.exists() or (out / cards.FILE).exists()):
         raise RecipeError(f"{out} already holds a run: give another --out, or --resume to go on with it")
     if resume and _learning(json.loads(recipe.read_text(encoding="utf-8"))) != _learning(
         settings.model_dump(mode="json")
@@ -84,6 +90,7 @@ def open_folder(out: Path, settings: Recipe, last: Path, *, resume: bool) -> Non
     metrics = out / "metrics.csv"
     if metrics.exists():  # Lightning's logger starts its file anew; what came before is kept beside it
         metrics.rename(out / f"metrics.before-{len(list(out.glob('metrics.before-*'))) + 1}.csv")
+    return last if resume and last.exists() else None
 
 
 def _learning(recipe: dict[str, Any]) -> dict[str, Any]:
@@ -111,7 +118,7 @@ def card_of(settings: TrainRecipe) -> Card:
     )
 
 
-def data(settings: TrainRecipe, crop: CropProfile, *, progress: bool) -> tuple[Pairs, Pairs, list[Sample]]:
+def data(settings: TrainRecipe, crop: CropProfile, *, progress: Progress) -> tuple[Pairs, Pairs, list[Sample]]:
     """Pairs to train and to validate on, and the samples they were made from.
 
     Raises:
@@ -141,7 +148,13 @@ def wanted(settings: TrainRecipe) -> list[Sample]:
 
 
 def pairs_of(
-    own: Sequence[Sample], what: str, settings: TrainRecipe, crop: CropProfile, *, train: bool, progress: bool
+    own: Sequence[Sample],
+    what: str,
+    settings: TrainRecipe,
+    crop: CropProfile,
+    *,
+    train: bool,
+    progress: Progress,
 ) -> Pairs:
     """Pairs of some photographs; ``what`` these are is said where there is no real one among them.
 
@@ -187,15 +200,20 @@ def _one_thread(_: int) -> None:
 
 
 def trainer_of(
-    settings: TrainRecipe, out: Path, extra: Sequence[callbacks.Callback], *, progress: bool, **options: Any
+    settings: TrainRecipe,
+    out: Path,
+    extra: Sequence[callbacks.Callback],
+    *,
+    progress: Progress,
+    **options: Any,
 ) -> lightning.Trainer:
-    """A trainer that keeps the last epoch, stops when the validation loss no longer falls, and shows its progress."""
+    """A trainer that keeps the last epoch, stops when the validation loss no longer falls, and reports."""
     chosen = settings.trainer
     precision = chosen.precision
     if precision == "auto":
         precision = "bf16-mixed" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "32-true"
     return lightning.Trainer(
-        **common(chosen, out, progress=progress),
+        **common(chosen, out),
         precision=precision,
         num_sanity_val_steps=0,
         log_every_n_steps=10,
@@ -204,22 +222,39 @@ def trainer_of(
             # apart from the best, whose own `save_last` writes only when the best was beaten
             callbacks.ModelCheckpoint(out / CHECKPOINTS, "last", enable_version_counter=False),
             callbacks.EarlyStopping("val_loss", patience=settings.optim.patience),
-            *([callbacks.RichProgressBar()] if progress else []),
+            *reported(progress),
         ],
         **options,
     )
 
 
-def common(chosen: TrainerSection, out: Path, *, progress: bool) -> dict[str, Any]:
-    """Return the options of every Lightning trainer: the machine, the run folder, what is shown."""
+def common(chosen: TrainerSection, out: Path) -> dict[str, Any]:
+    """Return the options of every Lightning trainer: the machine and the run folder."""
     return {
         **{"accelerator": chosen.accelerator, "devices": chosen.devices, "strategy": chosen.strategy},
         "logger": CSVLogger(out, name="", version=""),
-        "enable_progress_bar": progress,
+        "enable_progress_bar": False,
         "enable_model_summary": False,
         "default_root_dir": out,
         "use_distributed_sampler": False,  # ours know how many processes there are
     }
+
+
+class Reported(callbacks.Callback):
+    """Reports every step of an epoch as a progress event."""
+
+    def __init__(self, progress: Callable[[ProgressEvent], None]) -> None:
+        self.progress = progress
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        """Report how far the epoch is."""
+        done, total = trainer.fit_loop.batch_idx + 1, int(trainer.num_training_batches)
+        self.progress(ProgressEvent(f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}", done, total))
+
+
+def reported(progress: Progress) -> list[callbacks.Callback]:
+    """Return what reports a training's progress; nothing if nobody listens."""
+    return [Reported(progress)] if progress is not None else []
 
 
 def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
@@ -255,6 +290,8 @@ def record(out: Path, settings: Recipe, samples: Sequence[Sample]) -> None:
         "packages": {name: _version(name) for name in packages},
         "manifest_sha256": manifest.digest(out / "manifest.parquet"),
     }
+    if isinstance(settings, TrainRecipe) and (weights := Path(settings.net.init) / WEIGHTS_FILE).is_file():
+        environment["initial_weights_sha256"] = storage.sha256(weights)
     (out / "environment.json").write_text(json.dumps(environment, indent=2) + "\n", encoding="utf-8")
 
 

@@ -11,15 +11,21 @@ from lightning.pytorch import callbacks
 
 from facewitness import config
 from facewitness.compute.pool import cores
+from facewitness.compute.progress import Progress
 from facewitness.detectors.graph import Graph
 from facewitness.training import initialize, loop, svm
 from facewitness.training.data.pairs import Pairs
-from facewitness.training.recipe import CHECKPOINTS, TrainRecipe
+from facewitness.training.recipe import TrainRecipe
 from facewitness.training.supervised import Supervised
 
 
 def train(
-    recipe: Path, out: Path | None = None, overrides: Sequence[str] = (), *, resume: bool = False, progress: bool = True
+    recipe: Path,
+    out: Path | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    resume: bool = False,
+    progress: Progress = None,
 ) -> Path:
     """Run a training recipe to its end and return the run folder (``runs/<name>`` unless ``out`` says otherwise).
 
@@ -33,19 +39,18 @@ def train(
     """
     settings = config.load(recipe, TrainRecipe, overrides)
     out = out or Path("runs") / settings.name
-    last = out / CHECKPOINTS / "last.ckpt"
-    loop.open_folder(out, settings, last, resume=resume)
+    checkpoint = loop.open_folder(out, settings, resume=resume)
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
     torch.set_num_threads(settings.trainer.threads or cores())
     card = loop.card_of(settings)
     train_set, validation_set, samples = loop.data(settings, card.crop, progress=progress)
     loop.record(out, settings, samples)
     graph = Graph(card)
-    if not resume:
+    if checkpoint is None:
         initialize.initialize(graph, settings, train_set)
     if settings.optim.optimizer == "svm":
         svm.fit_svm(graph, train_set)
-    elif not _learn(graph, settings, out, (train_set, validation_set), last if resume else None, progress=progress):
+    elif not _learn(graph, settings, out, (train_set, validation_set), checkpoint, progress=progress):
         return out
     loop.finish(out, card, graph, validation_set)
     return out
@@ -58,7 +63,7 @@ def _learn(
     sets: tuple[Pairs, Pairs],
     checkpoint: Path | None,
     *,
-    progress: bool,
+    progress: Progress,
 ) -> bool:
     """Teach the graph, which then holds its best weights; whether this process is the one that finishes the run."""
     graph.net.to(memory_format=torch.channels_last)

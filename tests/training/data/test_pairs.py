@@ -20,6 +20,7 @@ from torchvision.transforms import v2
 from facewitness import config
 from facewitness.data import manifest
 from facewitness.training.data import cache
+from facewitness.training.data import draws as drawing
 from facewitness.training.data.augment import apply, degradations, flips
 from facewitness.training.data.cache import cached_faces
 from facewitness.training.data.draws import Draw, Draws, FixedDraws
@@ -34,7 +35,7 @@ PROFILE = CropProfile(size_px=64, margin=0.3)
 def _pairs(recipe: Path, *overrides: str, train: bool = True) -> Pairs:
     settings = config.load(recipe, TrainRecipe, overrides)
     samples = [s for s in manifest.read(Path(settings.data.path)) if s.split == "train"]
-    return Pairs(cached_faces(samples, 400, progress=False), samples, settings, PROFILE, train=train)
+    return Pairs(cached_faces(samples, 400, progress=None), samples, settings, PROFILE, train=train)
 
 
 def test_a_photograph_without_a_face_is_left_out(recipe: Path) -> None:
@@ -54,7 +55,7 @@ def test_of_several_that_ask_at_once_one_finds_the_faces(recipe: Path, monkeypat
     build = cache._build
     monkeypatch.setattr(cache, "_build", slow)
     with ThreadPoolExecutor(2) as pool:
-        one, other = pool.map(lambda _: cached_faces(samples, 300, progress=False), range(2))
+        one, other = pool.map(lambda _: cached_faces(samples, 300, progress=None), range(2))
     assert len(made) == 1
     assert (one.pixels == other.pixels).all()
     assert len(one) > 0
@@ -67,7 +68,7 @@ def test_of_too_many_faces_those_asked_for_longest_ago_are_forgotten(
     samples = manifest.read(Path(config.load(recipe, TrainRecipe).data.path))
 
     def made(count: int) -> Path:
-        cached_faces(samples[:count], 300, progress=False)
+        cached_faces(samples[:count], 300, progress=None)
         return max((recipe.parent / "own-cache" / "facewitness").iterdir(), key=lambda folder: folder.stat().st_mtime)
 
     first, second, third = made(1), made(2), made(3)
@@ -203,7 +204,7 @@ GRAY = ('loss.kind="fakeness"', "forge.methods={inpaint-diffusion=1.0}")
 def test_fakeness_is_the_gray_map_of_the_forgery(recipe: Path) -> None:
     settings = config.load(recipe, TrainRecipe, GRAY)
     samples = [s for s in manifest.read(Path(settings.data.path)) if s.split == "train"]
-    pairs = Pairs(cached_faces(samples, 400, gray=True, progress=False), samples, settings, PROFILE, train=False)
+    pairs = Pairs(cached_faces(samples, 400, gray=True, progress=None), samples, settings, PROFILE, train=False)
     item = pairs[Draw(0, 5, 9)]
     levels = item["regions"][1]
     assert 0 < levels.max() < 255, "gray, not black and white"
@@ -230,7 +231,7 @@ def test_partial_augmentation_touches_reals_alone(recipe: Path) -> None:
 def test_attention_is_of_the_forged_part_on_either_face(recipe: Path) -> None:
     settings = config.load(recipe, TrainRecipe, (*GRAY, 'attention={parts="landmarks", sigma=0.02}'))
     samples = [s for s in manifest.read(Path(settings.data.path)) if s.split == "train"]
-    pairs = Pairs(cached_faces(samples, 400, gray=True, progress=False), samples, settings, PROFILE, train=False)
+    pairs = Pairs(cached_faces(samples, 400, gray=True, progress=None), samples, settings, PROFILE, train=False)
     for seed in range(4):
         item = pairs[Draw(0, seed, 9)]
         real, fake = item["attention"].float() / 255

@@ -152,7 +152,7 @@ def test_a_network_is_fitted_published_and_used(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(ForgeError, match=f"forge train-generator {name}"):
         generators.load(name)
-    folder = train_generator(name, toy_data, overrides=[*TINY, *extra], progress=False)
+    folder = train_generator(name, toy_data, overrides=[*TINY, *extra], progress=None)
     card = json.loads((folder / "card.json").read_text())
     assert card["trained_on"] == {"d0": 2, "d1": 2}, "the train split alone"
     assert (folder / "run" / "samples.png").is_file()
@@ -172,17 +172,17 @@ def test_fitting_stops_and_goes_on(toy_data: Path, tmp_path: Path, monkeypatch: 
     with monkeypatch.context() as patch:
         patch.setattr("facewitness.training.generators.train._publish", stop)
         with pytest.raises(KeyboardInterrupt):
-            train_generator("inpaint-conv", toy_data, overrides=options, progress=False)
+            train_generator("inpaint-conv", toy_data, overrides=options, progress=None)
     assert not generators.ready("inpaint-conv")
     with pytest.raises(RecipeError, match="already holds a run"):
-        train_generator("inpaint-conv", toy_data, overrides=options, progress=False)
-    train_generator("inpaint-conv", toy_data, overrides=options, resume=True, progress=False)
+        train_generator("inpaint-conv", toy_data, overrides=options, progress=None)
+    train_generator("inpaint-conv", toy_data, overrides=options, resume=True, progress=None)
     assert generators.ready("inpaint-conv")
     assert (run / "finished").exists()
 
 
 def test_what_cannot_be_fitted_is_said(toy_data: Path) -> None:
     with pytest.raises(ForgeError, match="'selfblend' has no network to fit"):
-        train_generator("selfblend", toy_data, progress=False)
+        train_generator("selfblend", toy_data, progress=None)
     with pytest.raises(RecipeError, match="did you mean 'epochs'"):
-        train_generator("deepfake", toy_data, overrides=["optim.epoch=3"], progress=False)
+        train_generator("deepfake", toy_data, overrides=["optim.epoch=3"], progress=None)

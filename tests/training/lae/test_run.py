@@ -73,7 +73,7 @@ def stage_one(tmp_path_factory: pytest.TempPathFactory) -> Path:
     recipe.write_text(RECIPE.format(data=folder / "manifest.parquet"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        return lae.train(recipe, folder / "run", progress=False)
+        return lae.train(recipe, folder / "run", progress=None)
 
 
 @pytest.fixture(autouse=True)
@@ -97,7 +97,7 @@ def test_stage_one_leaves_a_detector(stage_one: Path, tmp_path: Path) -> None:
 
 
 def test_select_paint_finetune(stage_one: Path, tmp_path: Path) -> None:
-    folder = lae.select(stage_one, 3, tmp_path / "paint", progress=False)
+    folder = lae.select(stage_one, 3, tmp_path / "paint", progress=None)
     assert sorted(path.name for path in folder.glob("*.png")) == [
         f"{n:04}{kind}.png" for n in range(3) for kind in (".mask", "")
     ]
@@ -112,7 +112,7 @@ def test_select_paint_finetune(stage_one: Path, tmp_path: Path) -> None:
     mask[10:20] = 255
     for name in ("0000", "0002"):
         cv2.imwrite(str(folder / f"{name}.mask.png"), mask)  # the second stays black
-    out = lae.finetune(stage_one, tmp_path / "tuned", masks=folder, progress=False)
+    out = lae.finetune(stage_one, tmp_path / "tuned", masks=folder, progress=None)
     said = json.loads((out / lae.SELECTION).read_text())
     assert (said["masks"], said["fakes"], said["answered_by"]) == (2, 4, "a person")
     assert said["faces"] == [index["faces"][0]["path"], index["faces"][2]["path"]]
@@ -123,10 +123,10 @@ def test_select_paint_finetune(stage_one: Path, tmp_path: Path) -> None:
 
 
 def test_the_manifest_may_answer_and_every_mask_is_counted(stage_one: Path, tmp_path: Path) -> None:
-    out = lae.finetune(stage_one, tmp_path / "tuned", oracle=2, progress=False)
+    out = lae.finetune(stage_one, tmp_path / "tuned", oracle=2, progress=None)
     said = json.loads((out / lae.SELECTION).read_text())
     assert (said["masks"], said["answered_by"], len(said["faces"])) == (2, "oracle", 2)
-    again = lae.finetune(stage_one, tmp_path / "again", oracle=3, overrides=["attend.reselect=true"], progress=False)
+    again = lae.finetune(stage_one, tmp_path / "again", oracle=3, overrides=["attend.reselect=true"], progress=None)
     said = json.loads((again / lae.SELECTION).read_text())
     assert said["masks"] == 3
     assert len(set(said["faces"])) == 3
@@ -136,22 +136,22 @@ def test_the_training_faces_are_looked_at_once(
     stage_one: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (stage_one / lae.CONCEPTS).write_bytes(b"half a file")
-    first = paint.read(lae.select(stage_one, 2, tmp_path / "first", oracle=True, progress=False))
+    first = paint.read(lae.select(stage_one, 2, tmp_path / "first", oracle=True, progress=None))
 
     def looked(*_: object) -> None:
         raise AssertionError("looked again")
 
     monkeypatch.setattr(active, "concepts", looked)
-    again = paint.read(lae.select(stage_one, 2, tmp_path / "again", oracle=True, progress=False))
+    again = paint.read(lae.select(stage_one, 2, tmp_path / "again", oracle=True, progress=None))
     assert first[0] == again[0]
     with np.load(stage_one / lae.CONCEPTS) as kept:
         np.savez(stage_one / lae.CONCEPTS, decides="other weights", pooled=kept["pooled"])
     with pytest.raises(AssertionError, match="looked again"):
-        lae.select(stage_one, 2, tmp_path / "other", oracle=True, progress=False)
+        lae.select(stage_one, 2, tmp_path / "other", oracle=True, progress=None)
 
 
 def test_an_oracle_paints_what_the_manifest_says(stage_one: Path, tmp_path: Path) -> None:
-    folder = lae.select(stage_one, 2, tmp_path / "paint", oracle=True, choice="random", progress=False)
+    folder = lae.select(stage_one, 2, tmp_path / "paint", oracle=True, choice="random", progress=None)
     rows, masks, facts = paint.read(folder)
     assert len(rows) == 2
     assert facts["choice"] == "random"
@@ -169,30 +169,30 @@ def test_an_oracle_paints_what_the_manifest_says(stage_one: Path, tmp_path: Path
     ],
 )
 def test_masks_that_cannot_be_read(spoil: object, message: str, stage_one: Path, tmp_path: Path) -> None:
-    folder = lae.select(stage_one, 1, tmp_path / "paint", progress=False)
+    folder = lae.select(stage_one, 1, tmp_path / "paint", progress=None)
     assert callable(spoil)
     spoil(folder / "0000.mask.png")
     with pytest.raises(FacewitnessError, match=message):
-        lae.finetune(stage_one, tmp_path / "tuned", masks=folder, progress=False)
+        lae.finetune(stage_one, tmp_path / "tuned", masks=folder, progress=None)
     assert not (tmp_path / "tuned").exists()
 
 
 def test_what_is_refused(stage_one: Path, tmp_path: Path) -> None:
     with pytest.raises(FacewitnessError, match="5 masks are asked for, but the training set has 4 fakes"):
-        lae.select(stage_one, 5, tmp_path / "paint", progress=False)
+        lae.select(stage_one, 5, tmp_path / "paint", progress=None)
     with pytest.raises(CardError):
-        lae.select(tmp_path, 1, tmp_path / "paint", progress=False)
+        lae.select(tmp_path, 1, tmp_path / "paint", progress=None)
     with pytest.raises(RecipeError, match="either"):
-        lae.finetune(stage_one, tmp_path / "x", progress=False)
+        lae.finetune(stage_one, tmp_path / "x", progress=None)
     with pytest.raises(FacewitnessError, match="was not written by"):
-        lae.finetune(stage_one, tmp_path / "x", masks=tmp_path, progress=False)
-    folder = lae.select(stage_one, 1, tmp_path / "paint", oracle=True, progress=False)
+        lae.finetune(stage_one, tmp_path / "x", masks=tmp_path, progress=None)
+    folder = lae.select(stage_one, 1, tmp_path / "paint", oracle=True, progress=None)
     with pytest.raises(FacewitnessError, match="already holds masks"):
-        lae.select(stage_one, 1, folder, progress=False)
+        lae.select(stage_one, 1, folder, progress=None)
     index = json.loads((folder / paint.INDEX).read_text())
     (folder / paint.INDEX).write_text(json.dumps(index | {"weights": "0" * 64}))
     with pytest.raises(FacewitnessError, match="another run"):
-        lae.finetune(stage_one, tmp_path / "x", masks=folder, progress=False)
+        lae.finetune(stage_one, tmp_path / "x", masks=folder, progress=None)
 
 
 def test_the_linear_model_finds_the_channels_that_tell_fakes() -> None:

@@ -78,23 +78,23 @@ def test_a_search_ends_with_cells_that_can_be_trained(recipe: Path, tmp_path: Pa
     text = text[: text.index("[search]")] + '[net]\nentry = "add"\n' + text[text.index("[optim]") :]
     training.write_text(text.replace("toy-search", "toy-add"))
     given = [f"net.args.genotype={json.dumps(str(out / 'genotype.json'))}", "net.args.channels=4", "net.args.normal=1"]
-    run = train(training, tmp_path / "add", [*given, "optim.epochs=1"], progress=False)
+    run = train(training, tmp_path / "add", [*given, "optim.epochs=1"], progress=None)
     args = cards.read(run).args
     assert Genotype.parse(str(args["genotype"])) == genotype, "the card holds the cells themselves, not a file's name"
 
 
 def test_a_stopped_search_goes_on(recipe: Path, tmp_path: Path) -> None:
     given = ["optim.epochs=3", "search.latency_weight=0"]  # times measured are no two times alike
-    whole = search(recipe, tmp_path / "whole", given, progress=False)
+    whole = search(recipe, tmp_path / "whole", given, progress=None)
     out = tmp_path / "stopped"
-    search(recipe, out, given, progress=False)
+    search(recipe, out, given, progress=None)
     lines = (out / "genotypes.jsonl").read_text().splitlines()
     assert len(lines) == 3
     assert lines == (whole / "genotypes.jsonl").read_text().splitlines(), "the same seed, the same search"
-    search(recipe, out, given, resume=True, progress=False)
+    search(recipe, out, given, resume=True, progress=None)
     assert len((out / "genotypes.jsonl").read_text().splitlines()) == 3
     with pytest.raises(RecipeError, match="already holds a run"):
-        search(recipe, out, progress=False)
+        search(recipe, out, progress=None)
 
 
 @pytest.mark.parametrize(
@@ -120,14 +120,14 @@ def test_a_genotypes_file_that_is_not_there_is_named(recipe: Path, tmp_path: Pat
 
 def test_while_it_is_warming_up_only_weights_learn(recipe: Path, tmp_path: Path) -> None:
     given = ["optim.epochs=3", "search.warm_epochs=2", "search.latency_weight=0"]
-    lines = (search(recipe, tmp_path / "run", given, progress=False) / "genotypes.jsonl").read_text().splitlines()
+    lines = (search(recipe, tmp_path / "run", given, progress=None) / "genotypes.jsonl").read_text().splitlines()
     first, second, third = (json.loads(line)["alphas"] for line in lines)
     assert first == second != third
 
 
 def test_softmax_searches_too(recipe: Path, tmp_path: Path) -> None:
     recipe.write_text(recipe.read_text().replace('"gumbel"', '"softmax"'))
-    assert (search(recipe, tmp_path / "run", ["optim.epochs=1"], progress=False) / "genotype.json").exists()
+    assert (search(recipe, tmp_path / "run", ["optim.epochs=1"], progress=None) / "genotype.json").exists()
 
 
 @pytest.mark.parametrize(("name", "kind"), [("sgd", torch.optim.SGD), ("adam", torch.optim.Adam)])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from facewitness.compute.progress import Progress
 from facewitness.experiments.measure import Needs
 from facewitness.experiments.plan import Plan
 
@@ -18,7 +19,7 @@ class Context:
     plan: Plan
     needs: dict[str, Needs]
     file: Path | None
-    progress: bool = False
+    progress: Progress = None
 
     def figure(self, ending: str) -> Path | None:
         """Return the path of a figure beside the report, such as ``NAME-maps.jpg``; None if there is no report."""

@@ -109,7 +109,7 @@ def _by_mean_map(context: Context, methods: Sequence[str], folder: Path) -> pl.D
     detector = mean_mask.mean_map(manifest, methods, cards.read(folder).crop)
     place = context.plan.out / "judged" / slug(f"{mean_mask.NAME}-{'-'.join(methods)}")
     options: dict[str, Any] = {"operators": (), "disorganised": False, "limit": context.plan.settings.limit}
-    return pl.read_parquet(measure(manifest, detector, place, methods=methods, progress=False, **options).read_bytes())
+    return pl.read_parquet(measure(manifest, detector, place, methods=methods, progress=None, **options).read_bytes())
 
 
 def _on_reals(parts: Sequence[pl.DataFrame]) -> dict[str, Interval]:

@@ -19,10 +19,10 @@ import cv2
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
-from rich.progress import track
 
 from facewitness import storage
 from facewitness.compute.pool import map_ordered
+from facewitness.compute.progress import Progress, track
 from facewitness.forge.forgery import Portrait
 from facewitness.forge.methods import METHODS
 from facewitness.media import faces, image
@@ -66,7 +66,9 @@ class FaceCache:
         return np.array(levels) if self.gray else levels * np.uint8(255)
 
 
-def cached_faces(samples: Sequence[Sample], side_px: int, *, gray: bool = False, progress: bool = True) -> FaceCache:
+def cached_faces(
+    samples: Sequence[Sample], side_px: int, *, gray: bool = False, progress: Progress = None
+) -> FaceCache:
     """The loose face of each sample (the largest in it), from the cache or made now. Samples without one are left out.
 
     ``gray`` keeps the fakeness of each (FakeLocator, eq. 7) in place of its region: its mask, or, for a picture made
@@ -112,13 +114,13 @@ def face_window(
     return Portrait(np.ascontiguousarray(window), moved), np.ascontiguousarray(inside)
 
 
-def _build(samples: Sequence[Sample], side_px: int, folder: Path, gray: bool, *, progress: bool) -> None:
+def _build(samples: Sequence[Sample], side_px: int, folder: Path, gray: bool, *, progress: Progress) -> None:
     rows: list[tuple[int, int, int, int, bool]] = []
     points: list[Points] = []
     offset = 0
     work = [(number, sample, side_px, gray) for number, sample in enumerate(samples)]
     with open(folder / "pixels.bin", "wb") as pixels, open(folder / "regions.bin", "wb") as regions:
-        made = track(map_ordered(_one, work), "finding faces", total=len(samples), disable=not progress, transient=True)
+        made = track(map_ordered(_one, work), "finding faces", progress, len(samples))
         for number, result in made:
             if result is None:
                 continue

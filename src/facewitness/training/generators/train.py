@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from facewitness import config, runtime, storage
 from facewitness.compute.pool import cores
+from facewitness.compute.progress import Progress
 from facewitness.data import sources
 from facewitness.data.splits import spread
 from facewitness.data.terms import swap_allowed
@@ -48,7 +49,7 @@ def train_generator(
     out: Path | None = None,
     overrides: Sequence[str] = (),
     resume: bool = False,
-    progress: bool = True,
+    progress: Progress = None,
 ) -> Path:
     """Train the network of ``method`` on the train split of ``data`` and return the folder the forge reads.
 
@@ -65,10 +66,9 @@ def train_generator(
     task = TASKS[method]
     settings = config.load(recipe, ForgerRecipe, overrides, defaults=defaults(task))
     out = out or generators.folder(method) / "run"
-    last = out / CHECKPOINTS / "last.ckpt"
     if not resume and (out / "finished").exists():
         shutil.rmtree(out)  # a finished run of ours: its network is in use, and this one will replace it
-    loop.open_folder(out, settings, last, resume=resume)
+    checkpoint = loop.open_folder(out, settings, resume=resume)
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
     torch.set_num_threads(settings.trainer.threads or cores())
     samples = _samples(task, data, settings)
@@ -77,7 +77,7 @@ def train_generator(
     generator = _generator(settings, squares.components)
     module = Adversarial(generator, settings.optim, local=task.local)
     trainer = _trainer(settings, out, squares, progress=progress)
-    loop.fit(trainer, module, [_loader(settings, squares)], last if resume else None)
+    loop.fit(trainer, module, [_loader(settings, squares)], checkpoint)
     _publish(task, settings, generator, squares.sources, out)
     return generators.folder(method)
 
@@ -172,12 +172,12 @@ def _loader(settings: ForgerRecipe, squares: Squares) -> DataLoader[Any]:
     return DataLoader(squares, sampler=draws, batch_size=batch, drop_last=True, **loop.forked(settings.data.workers))
 
 
-def _trainer(settings: ForgerRecipe, out: Path, squares: Squares, *, progress: bool) -> lightning.Trainer:
+def _trainer(settings: ForgerRecipe, out: Path, squares: Squares, *, progress: Progress) -> lightning.Trainer:
     chosen = settings.trainer
     # On this task bfloat16 is two and a half times as fast as float32 on a CPU that has it, and loses nothing visible.
     precision = "bf16-mixed" if chosen.precision == "auto" else chosen.precision
     return lightning.Trainer(
-        **loop.common(chosen, out, progress=progress),
+        **loop.common(chosen, out),
         precision=precision,
         max_epochs=settings.optim.epochs,
         log_every_n_steps=min(10, settings.optim.steps),
@@ -185,7 +185,7 @@ def _trainer(settings: ForgerRecipe, out: Path, squares: Squares, *, progress: b
             callbacks.WeightAveraging(avg_fn=loop.moving_average(settings.optim.average)),
             callbacks.ModelCheckpoint(out / CHECKPOINTS, "last", enable_version_counter=False),
             Samples(out, squares),
-            *([callbacks.RichProgressBar()] if progress else []),
+            *loop.reported(progress),
         ],
     )
 

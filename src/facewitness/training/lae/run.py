@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from facewitness import config, storage
 from facewitness.compute.pool import cores
+from facewitness.compute.progress import Progress
 from facewitness.detectors import cards
 from facewitness.detectors.base import WEIGHTS_FILE, verify_weights
 from facewitness.detectors.graph import Graph
@@ -31,7 +32,6 @@ from facewitness.training.data.pairs import Pairs
 from facewitness.training.lae import active, paint
 from facewitness.training.lae.recipe import LaeRecipe
 from facewitness.training.lae.stages import Attending, Reconstructing
-from facewitness.training.recipe import CHECKPOINTS
 from facewitness.types import Card, FacewitnessError, Image, RecipeError, Sample
 
 SELECTION = "selection.json"
@@ -59,7 +59,12 @@ class Asked(NamedTuple):
 
 
 def train(
-    recipe: Path, out: Path | None = None, overrides: Sequence[str] = (), *, resume: bool = False, progress: bool = True
+    recipe: Path,
+    out: Path | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    resume: bool = False,
+    progress: Progress = None,
 ) -> Path:
     """Stage 1 of a recipe, to a run folder as any training leaves one (``runs/NAME`` if ``out`` is left out).
 
@@ -70,8 +75,7 @@ def train(
     """
     settings = config.load(recipe, LaeRecipe, overrides)
     out = out or Path("runs") / settings.name
-    last = out / CHECKPOINTS / "last.ckpt"
-    loop.open_folder(out, settings, last, resume=resume)
+    checkpoint = loop.open_folder(out, settings, resume=resume)
     _still(settings)
     card = loop.card_of(settings)
     train_set, validation_set, samples = loop.data(settings, card.crop, progress=progress)
@@ -81,7 +85,7 @@ def train(
     graph.net.to(memory_format=torch.channels_last)
     best = loop.best_of(out)
     trainer = loop.trainer_of(settings, out, [best], progress=progress, max_epochs=settings.optim.epochs)
-    loop.fit(trainer, module, loop.loaders_of(settings, train_set, validation_set), last if resume else None)
+    loop.fit(trainer, module, loop.loaders_of(settings, train_set, validation_set), checkpoint)
     if trainer.is_global_zero:
         loop.take_best(graph, best)
         loop.finish(out, card, graph, validation_set)
@@ -95,7 +99,7 @@ def select(
     *,
     choice: str | None = None,
     oracle: bool = False,
-    progress: bool = True,
+    progress: Progress = None,
 ) -> Path:
     """Choose fakes that deserve a mask and write them out as a folder to paint; with ``oracle`` it is painted already.
 
@@ -134,7 +138,7 @@ def finetune(
     masks: Path | None = None,
     oracle: int | None = None,
     overrides: Sequence[str] = (),
-    progress: bool = True,
+    progress: Progress = None,
 ) -> Path:
     """Stage 2: regularise a run's encoder with painted ``masks``, or with so many that the manifest knows (``oracle``).
 
@@ -155,7 +159,7 @@ def finetune(
         facts: dict[str, Any] = {"choice": settings.ask.choice, "answered_by": "oracle", "channels": chosen.channels}
     else:
         asked, facts = _painted(opened, folder, masks or Path())
-    loop.open_folder(out, settings, out / CHECKPOINTS / "last.ckpt", resume=False)
+    loop.open_folder(out, settings, resume=False)
     _still(settings)
     loop.record(out, settings, opened.samples)
     module = Attending(opened.graph, settings.attend, settings.reconstruct.noise)
@@ -230,7 +234,7 @@ class Together:
             yield {**batch, **{key: torch.stack([row[key] for row in rows]) for key in ("asked", "masks")}}
 
 
-def _open(folder: Path, overrides: Sequence[str] = (), *, progress: bool) -> Opened:
+def _open(folder: Path, overrides: Sequence[str] = (), *, progress: Progress) -> Opened:
     card = cards.read(folder)
     path = folder / WEIGHTS_FILE
     verify_weights(card, path)

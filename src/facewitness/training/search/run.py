@@ -16,12 +16,12 @@ from torch import Tensor, nn
 
 from facewitness import config, storage
 from facewitness.compute.pool import cores
+from facewitness.compute.progress import Progress
 from facewitness.detectors.graph import Graph
 from facewitness.detectors.nets.cells import Genotype
 from facewitness.training import loop
 from facewitness.training.data.pairs import Pairs
 from facewitness.training.objectives import OBJECTIVES, Terms
-from facewitness.training.recipe import CHECKPOINTS
 from facewitness.training.search import draw
 from facewitness.training.search.recipe import SearchRecipe
 from facewitness.training.search.supernet import Supernet, measured_costs
@@ -32,7 +32,12 @@ LOG, FILE, CELLS, ALPHAS = "genotypes.jsonl", "genotype.json", "cells.png", "alp
 
 
 def search(
-    recipe: Path, out: Path | None = None, overrides: Sequence[str] = (), *, resume: bool = False, progress: bool = True
+    recipe: Path,
+    out: Path | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    resume: bool = False,
+    progress: Progress = None,
 ) -> Path:
     """Run a search to its end and return the run folder (``runs/NAME`` unless ``out`` says otherwise).
 
@@ -46,8 +51,7 @@ def search(
     """
     settings = config.load(recipe, SearchRecipe, overrides)
     out = out or Path("runs") / settings.name
-    last = out / CHECKPOINTS / "last.ckpt"
-    loop.open_folder(out, settings, last, resume=resume)
+    checkpoint = loop.open_folder(out, settings, resume=resume)
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
     torch.set_num_threads(settings.trainer.threads or cores())
     crop = CropProfile(size_px=settings.crop.size_px, margin=settings.crop.margin)
@@ -57,7 +61,7 @@ def search(
     loaders = [loop.loaders_of(settings, half, validation) for half in halves]
     both = CombinedLoader({"operations": loaders[0][0], "architecture": loaders[1][0]}, "min_size")
     trainer = loop.trainer_of(settings, out, [], progress=progress, max_epochs=settings.optim.epochs)
-    loop.fit(trainer, module, (both, loaders[0][1]), last if resume else None)
+    loop.fit(trainer, module, (both, loaders[0][1]), checkpoint)
     if trainer.is_global_zero:
         found = list(storage.read_log(out / LOG).values())
         genotype = Genotype.parse(found[-1]["genotype"])
@@ -169,7 +173,7 @@ def step(
 
 
 def _data(
-    settings: SearchRecipe, crop: CropProfile, *, progress: bool
+    settings: SearchRecipe, crop: CropProfile, *, progress: Progress
 ) -> tuple[tuple[Pairs, Pairs], Pairs, list[Sample]]:
     """Two halves of the training split, that share no person, and the validation split."""
     samples = loop.wanted(settings)
