@@ -10,7 +10,7 @@ WORKERS ?= 2
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast check format-check format lint types layers bench bench-maps bench-search bench-study bench-zoo light train ship results benchmark-set zoo clean
+.PHONY: help demo test test-fast check format-check format lint types layers docs bench bench-maps bench-search bench-study bench-zoo light train ship results benchmark-set zoo clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -24,7 +24,10 @@ test: $(VENV)/.dev-installed ## all tests
 test-fast: $(VENV)/.dev-installed ## the tests that are not marked slow
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" $(ARGS)
 
-check: format-check lint types layers test ## format, lint, types, layers, tests
+docs: $(VENV)/.dev-installed ## the documentation site, in out/site; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+check: format-check lint types layers docs test ## format, lint, types, layers, documentation, tests
 
 format-check: $(VENV)/.dev-installed
 	$(BIN)/ruff format --check .

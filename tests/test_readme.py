@@ -1,4 +1,5 @@
-"""The README's commands, typed in its order on ten photographs in an empty folder; the long ones are parsed alone."""
+"""The README's commands, typed in its order on ten photographs in an empty folder; its long ones, and those of the
+documentation, are parsed alone."""
 
 from __future__ import annotations
 
@@ -24,10 +25,18 @@ README = Path(__file__).parents[1] / "README.md"
 BLOCK = re.compile(r"^```sh( slow| install)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-def _commands(kind: str) -> list[list[str]]:
-    text = README.read_text(encoding="utf-8")
+def _commands(kind: str, page: Path = README) -> list[list[str]]:
+    text = page.read_text(encoding="utf-8")
     blocks = [body for found, body in BLOCK.findall(text) if found.strip() == kind]
     return [shlex.split(line, comments=True) for body in blocks for line in body.splitlines() if line.strip()]
+
+
+PAGES = [
+    README,
+    *sorted((README.parent / "docs").glob("*.md")),
+    *sorted((README.parent / "docs" / "systems").glob("*.md")),
+]
+_ALL = sorted({tuple(command) for page in PAGES for kind in ("slow", "") for command in _commands(kind, page)})
 
 
 def _photographs(folder: Path) -> None:
@@ -84,8 +93,8 @@ def test_an_outsider_types_the_readme(tmp_path: Path, installed: Path) -> None:
     assert (folder / "report-mine" / "results.jsonl").is_file()
 
 
-@pytest.mark.parametrize("command", [*_commands("slow"), *_commands("")], ids=shlex.join)
-def test_every_command_option_and_recipe_exists(command: list[str]) -> None:
+@pytest.mark.parametrize("command", _ALL, ids=shlex.join)
+def test_every_command_option_and_recipe_exists(command: tuple[str, ...]) -> None:
     node: Any = typer.main.get_command(app)
     recipe = None
     for word in command[1:]:
@@ -98,7 +107,7 @@ def test_every_command_option_and_recipe_exists(command: list[str]) -> None:
             assert word in {name for parameter in node.params for name in parameter.opts}, f"no option {word}"
         elif recipe is None and any(parameter.name == "recipe" for parameter in node.params):
             recipe = word
-    if recipe is not None and command[1:3] != ["forge", "train-generator"]:
+    if recipe is not None and command[1:3] != ("forge", "train-generator"):
         assert recipe in packaged_recipes()
 
 

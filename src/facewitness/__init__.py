@@ -1,14 +1,15 @@
 """Facewitness finds and locates face forgeries that the detector has never seen.
 
 Public names, nothing else. Importing this package loads NumPy and no runtime; ``load`` and ``scan`` bring what they
-need.
+need, and ``train``, ``forge_dataset``, ``evaluate`` and ``prepare`` are imported when they are first asked for.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from facewitness.types import (
     Calibration,
@@ -32,7 +33,11 @@ from facewitness.types import (
 )
 
 if TYPE_CHECKING:
+    from facewitness.curation.prepare import prepare
     from facewitness.detectors.base import Detector
+    from facewitness.evaluation.evaluate import evaluate
+    from facewitness.forge.dataset import forge_dataset
+    from facewitness.training.train import train
 
 __version__ = "0.2.0"
 
@@ -56,9 +61,25 @@ __all__ = [
     "Status",
     "Verdict",
     "__version__",
+    "evaluate",
+    "forge_dataset",
     "load",
+    "prepare",
     "scan",
+    "train",
 ]
+_LAZY = {
+    "evaluate": "facewitness.evaluation.evaluate",
+    "forge_dataset": "facewitness.forge.dataset",
+    "prepare": "facewitness.curation.prepare",
+    "train": "facewitness.training.train",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def load(detector: str | PathLike[str] = "default", threads: int | None = None, device: str = "auto") -> Detector:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import facewitness
 from tests import fakes
 
 HEAVY = ("torch", "torchvision", "timm", "lightning", "sklearn", "scipy", "skimage", "matplotlib")
@@ -47,6 +48,14 @@ def test_the_command_that_scans_a_folder_does_not_load_torch(photo: str, tmp_pat
     code = f"from facewitness.cli import app\napp({arguments!r}, standalone_mode=False)"
     assert loaded_by(code, HEAVY) == set()
     assert (tmp_path / "out" / "results.jsonl").exists()
+
+
+def test_every_public_name_is_there() -> None:
+    names = facewitness.__all__
+    assert all(getattr(facewitness, name) is not None for name in names)
+    assert facewitness.train.__module__ == "facewitness.training.train"
+    with pytest.raises(AttributeError, match="no attribute 'detect'"):
+        facewitness.detect  # noqa: B018
 
 
 def test_importing_the_package_loads_no_runtime() -> None:
