@@ -89,12 +89,12 @@ results: $(VENV)/.dev-installed ## forge the test identities of FACES, evaluate 
 	$(BIN)/facewitness forge $(FACES) --out $(RESULTS)/set --split test --seed 1 $(foreach m,$(SEEN),--method $(m))
 	$(BIN)/facewitness evaluate $(RESULTS)/set --out $(RESULTS)/default --page docs/results/default.md --readme README.md $(LEFT_OUT) $(ARGS)
 
-BENCHMARK := out/testbed
+BENCHMARK := out/benchmark
 benchmark-set: $(VENV)/.dev-installed ## train the generators that are not trained yet, build the benchmark set over FACES, audit it (hours)
 	for method in $(GENERATORS); do test -f $(FORGE_CACHE)/$$method/model.onnx || $(BIN)/facewitness forge train-generator $$method --data $(FACES) || exit 1; done
-	$(BIN)/facewitness forge build forge/testbed --out $(BENCHMARK) --page docs/results/forge.md $(DATA)
+	$(BIN)/facewitness forge build forge/benchmark --out $(BENCHMARK) --page docs/results/forge.md $(DATA)
 	$(BIN)/facewitness data audit $(BENCHMARK) --page docs/results/forge-audit.md
-	$(BIN)/facewitness evaluate $(BENCHMARK) --out $(BENCHMARK)/default --page docs/results/testbed.md $(foreach m,$(SEEN),--trained-on $(m))
+	$(BIN)/facewitness evaluate $(BENCHMARK) --out $(BENCHMARK)/default --page docs/results/benchmark.md $(foreach m,$(SEEN),--trained-on $(m))
 
 zoo: $(VENV)/.dev-installed ## train every detector on one family of the benchmark set, evaluate them all, write the report (hours; resumes)
 	$(BIN)/facewitness experiment run experiments/zoo $(ARGS)

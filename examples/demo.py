@@ -26,8 +26,8 @@ from facewitness.data.sources import faces
 from facewitness.media import image
 from facewitness.types import Sample
 
-HOUSE = Path(__file__).resolve().parents[1]
-SHARED = HOUSE.parent / "shared" / "faces"
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared" / "faces"
 ALONE = ("selfblend", "inpaint-diffusion")  # what the detector knows and what needs no second person
 SHOWN_PER_SOURCE = 2  # forged, scanned and reported: sources that allow figures
 SEED = 4  # a strong self-blend, and a retouched cheek that the detector just sees
@@ -39,7 +39,7 @@ Result = dict[str, Any]  # one line of results.jsonl
 def main() -> int:
     """Run the demo; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=HOUSE / "out" / "demo", help="where everything is written")
+    parser.add_argument("--out", type=Path, default=ROOT / "out" / "demo", help="where everything is written")
     parser.add_argument("--detector", default="default", help="a name of the zoo or a folder")
     options = parser.parse_args()
     out, detector = options.out, options.detector

@@ -13,7 +13,7 @@ from facewitness.experiments.plan import channels_of, recipe_model
 from facewitness.forge.build import BuildRecipe
 from facewitness.forge.manipulations import attribute
 from facewitness.forge.methods import METHODS
-from facewitness.training.generators.recipe import ForgerRecipe, defaults
+from facewitness.training.generators.recipe import GeneratorRecipe, defaults
 from facewitness.training.generators.tasks import TASKS
 from facewitness.training.lae.recipe import LaeRecipe
 from facewitness.training.recipe import TrainRecipe
@@ -44,7 +44,7 @@ def test_a_left_out_method_is_left_out_and_so_is_it_from_what_the_run_starts_fro
 
 @pytest.mark.parametrize("name", TASKS)
 def test_the_recipe_for_a_gpu_fits_every_network(name: str) -> None:
-    recipe = load(FOLDER / "generators" / "gpu.toml", ForgerRecipe, defaults=defaults(TASKS[name]))
+    recipe = load(FOLDER / "generators" / "gpu.toml", GeneratorRecipe, defaults=defaults(TASKS[name]))
     assert recipe.method == name
     assert recipe.data.groups == TASKS[name].groups
     assert recipe.data.size_px % 2**recipe.net.depth == 0

@@ -96,10 +96,10 @@ def test_a_run_that_fails_is_reported_and_stops_no_other(recipe: Path) -> None:
     meso4.write_text(text.replace("[optim]", "[loss]\nkind = 'halves'\n[optim]"))
     experiment = Finished(recipe)
     lines = experiment.run()
-    assert lines[0].startswith("meso4, seed 1: failed: loss.kind 'halves'")
+    assert lines[0].startswith("meso4, seed 1: failed: loss.kind 'split-latent'")
     assert lines[-1] == "steg-svm, seed 1: trained"
     report = experiment.report()
-    assert "| meso4, seed 1 | failed: loss.kind 'halves'" in report
+    assert "| meso4, seed 1 | failed: loss.kind 'split-latent'" in report
     assert set(pl.read_csv(experiment.out / "table.csv")["detector"]) == {"steg-svm"}
     meso4.write_text(text)
     experiment.run(only=["meso4"])

@@ -1,4 +1,4 @@
-"""``facewitness forge build``: a whole test bed of every method, from a recipe, with stand-ins for the networks."""
+"""``facewitness forge build``: a benchmark set of every method, from a recipe, with stand-ins for generators."""
 
 from __future__ import annotations
 

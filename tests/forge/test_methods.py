@@ -50,7 +50,7 @@ def donor(target: Portrait) -> Portrait:
 
 @pytest.fixture(scope="module")
 def head(target: Portrait) -> Portrait:
-    """A head square of the target, as a test bed is made of."""
+    """A head square of the target, as a benchmark set is made of."""
     square = generators.square(target, CropProfile(size_px=128, margin=0.5))
     return Portrait(square.image, square.landmarks)
 

@@ -100,7 +100,7 @@ class _HalvesByHand(SplitLatent):
 
 def test_halves() -> None:
     net = _HalvesByHand(segments=False)
-    terms = _judged("halves", net, reconstruction_weight=0.1)
+    terms = _judged("split-latent", net, reconstruction_weight=0.1)
     activation = ((0.5 + 0.25) + (0.5 + 0.75)) / 2
     assert float(terms.verdict) == pytest.approx(activation)
     assert float(terms.total) == pytest.approx(activation + 0.1 * 0.25)  # the input is 0.5, the picture 0.25
@@ -110,13 +110,15 @@ def test_halves() -> None:
 def test_halves_with_segmentation_goes_through_softmax_twice() -> None:
     regions = torch.zeros(2, 1, 4, 4)
     regions[1] = 1
-    terms = _judged("halves", _HalvesByHand(segments=True), regions, reconstruction="squared", reconstruction_weight=1)
+    terms = _judged(
+        "split-latent", _HalvesByHand(segments=True), regions, reconstruction="squared", reconstruction_weight=1
+    )
     assert float(terms.region) == pytest.approx(math.log(2))  # of (1/2, 1/2), which soft-max leaves
     assert float(terms.total) == pytest.approx(float(terms.verdict) + 0.25**2 + math.log(2))
 
 
 @pytest.mark.parametrize(
-    ("kind", "message"), [("patches", "has none"), ("attention", "has none"), ("halves", "halves")]
+    ("kind", "message"), [("patches", "has none"), ("attention", "has none"), ("split-latent", "split-latent")]
 )
 def test_an_objective_that_does_not_fit_the_net_says_so(kind: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):

@@ -1,4 +1,4 @@
-"""The door for people who type: parse, call one function, show what came back.
+"""The command line: parse, call one function, show what came back.
 
 Nothing is decided here that a caller of the library would miss. Every import that costs time is inside the command that
 needs it, so that ``facewitness --help`` answers at once and a scan never loads what only training needs.

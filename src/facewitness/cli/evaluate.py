@@ -159,7 +159,7 @@ def cluster(
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of all chance.")] = 0,
     workers: WorkersOption = None,
 ) -> None:
-    """Tell real from forged by clusters of a detector's features and one known photograph. Needs the extra `train`.
+    """Separate real from forged by clusters of a detector's features and one known photograph. Needs the extra `train`.
 
     OUT/cluster.json has the accuracy of every draw, OUT/cluster.png the first. Without --anchor each draw takes
     another photograph.

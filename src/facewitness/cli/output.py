@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from facewitness.scanning.pipeline import Summary
     from facewitness.types import Card
 
-_KINDS = ("seen", "unseen", "fall")
 _LISTED_FILES = 20  # up to so many files, the summary of a scan has a line for each face
 
 

@@ -1,6 +1,6 @@
 """Work spread over worker processes: small things in order, trainings as they come. Workers end with their parent.
 
-Not a scheduler: a scan, which must survive a worker's death, has its own readers.
+Not a scheduler: a scan, which must survive a worker's death, has a worker pool of its own.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ def cores() -> int:
 
 
 def map_ordered(
-    work: Callable[[I], R], items: Iterable[I], workers: int | None = None, *, chunk: int = 4, worth: int = 24
+    work: Callable[[I], R], items: Iterable[I], workers: int | None = None, *, chunk: int = 4, at_least: int = 24
 ) -> Generator[R, None, None]:
     """``work(item)`` for each item, in order. ``work`` must be a module's function, items and results picklable.
 
     Items are taken as they are needed. ``workers`` None takes one per core, or none where there are known to be fewer
-    than ``worth`` items; 0 works in this process.
+    than ``at_least`` items; 0 works in this process.
 
     Raises:
         FacewitnessError: a worker process died, as when memory runs out.
     """
     if workers is None:
-        workers = 0 if isinstance(items, Sized) and len(items) < worth else cores()
+        workers = 0 if isinstance(items, Sized) and len(items) < at_least else cores()
     if workers < 1:
         yield from map(work, items)
         return

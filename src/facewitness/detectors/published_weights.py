@@ -1,8 +1,8 @@
 """Convert published weights: ``facewitness import``. Names, layouts and labels are translated here and nowhere else.
 
 Label conventions: MesoNet's one unit is P(real), which ``nets.mesonet`` keeps inside;
-ClassNSeg's first half is the forged one, which ``nets.halves`` keeps inside. No file is unpickled: HDF5, safetensors,
-or ``torch.load(weights_only=True)``.
+ClassNSeg's first half is the forged one, which ``nets.autoencoders`` keeps inside. No file is unpickled: HDF5,
+safetensors, or ``torch.load(weights_only=True)``.
 """
 
 from __future__ import annotations

@@ -38,16 +38,16 @@ def attention_sheet(
         shown = [s for s in fakes if s.method == method and s.region and may_be_shown(s.dataset)]
         order = np.random.default_rng(seed).permutation(len(shown))[:each]
         chosen += [(f"{method}, {place}", shown[int(number)]) for place, number in enumerate(order, 1)]
-    looks = [_looks(folder, [sample for _, sample in chosen]) for _, folder in detectors]
+    maps = [_maps_of(folder, [sample for _, sample in chosen]) for _, folder in detectors]
     profile = cards.read(detectors[0][1]).crop
     rows = []
     for number, (label, sample) in enumerate(chosen):
-        first = looks[0][number][0]
+        first = maps[0][number][0]
         if first.crop is None or first.truth is None:
             continue  # no face was found in it, or nothing is known of it
         truth = _fakeness(sample, profile) if fakeness else first.truth.astype(np.float32)
         tiles: list[Image | NDArray[np.float32] | None] = [first.crop, truth]
-        tiles += [_laid_over(*look[number]) for look in looks]
+        tiles += [_laid_over(*one[number]) for one in maps]
         rows.append((label, tiles))
     headings = ("forged", "fakeness" if fakeness else "region", *(name for name, _ in detectors))
     scale = ("nothing", "the most of that map")
@@ -64,7 +64,7 @@ def planes(folder: Path, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
     return grad_cam(detector.card, detector.graph, crops) if found is None else found
 
 
-def _looks(folder: Path, samples: Sequence[Sample]) -> list[tuple[FaceCrop, NDArray[np.float32] | None]]:
+def _maps_of(folder: Path, samples: Sequence[Sample]) -> list[tuple[FaceCrop, NDArray[np.float32] | None]]:
     """For each sample what a detector is given, and where it looks."""
     profile = cards.read(folder).crop
     given = [crop_sample(sample, profile) for sample in samples]

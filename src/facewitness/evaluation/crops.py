@@ -98,7 +98,7 @@ def crop_samples(
         FacewitnessError: a worker process died, as when memory runs out.
     """
     return map_ordered(
-        partial(crop_sample, profile=profile), samples, workers, chunk=_SAMPLES_PER_TASK, worth=_WORTH_PROCESSES
+        partial(crop_sample, profile=profile), samples, workers, chunk=_SAMPLES_PER_TASK, at_least=_WORTH_PROCESSES
     )
 
 

@@ -50,7 +50,7 @@ class Requirement(NamedTuple):
     asked: str  # "" if the number is only to be reported
     shown: str
     satisfied: bool | None
-    sure: bool = True  # False: the interval reaches past the bar
+    sure: bool = True  # False: the interval reaches past the limit
 
 
 def read(folder: Path) -> Evaluation:

@@ -39,7 +39,7 @@ class Forgery:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """An entry of ``lab.METHODS``. ``make(target, rng, donor=None)`` gives a Forgery.
+    """An entry of ``methods.METHODS``. ``make(target, rng, donor=None)`` gives a Forgery.
 
     A donor gives its ``face``, or its ``expression``: then it comes with the landmarks of its neutral face.
     """

@@ -24,7 +24,7 @@ from facewitness.types import CropProfile, ForgeError, Image, Plane, Points
 
 MODEL, CARD = "model.onnx", "card.json"
 VERSION = 1
-"""Of what goes into the networks and comes out; a network of another version is not run."""
+"""Of what goes into a generator and comes out; one of another version is not run."""
 
 
 def folder(method: str) -> Path:
@@ -74,7 +74,7 @@ class Square(NamedTuple):
 
 
 class Network:
-    """A fitted network. ``card`` tells size, margin and what else the method needs to know."""
+    """A trained generator. ``card`` holds size, margin and what else the method needs to know."""
 
     def __init__(self, method: str) -> None:
         self.card = card(method)

@@ -1,4 +1,4 @@
-"""Files and folders: readers beside the detector, every result kept the moment it is made, and the report at the end.
+"""Files and folders: worker processes beside the detector, every result kept when it is made, a report at the end.
 
 What the output folder holds: ``results.jsonl`` (one object for each file of this scan), ``report.html``, ``overlays/``
 and ``scan.sqlite``, from which a scan that was killed goes on. The work on one photograph is in ``scanning.image``.

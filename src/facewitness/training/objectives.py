@@ -104,14 +104,16 @@ def capsule(graph: Graph, crops: Tensor, truth: Truth, section: LossSection) -> 
     return Terms(verdict, verdict, verdict.new_zeros(()), output.logits)
 
 
-def halves(graph: Graph, crops: Tensor, truth: Truth, section: LossSection) -> Terms:
+def split_latent(graph: Graph, crops: Tensor, truth: Truth, section: LossSection) -> Terms:
     """Activation, segmentation where there is one, and reconstruction from the half of the truth.
 
     Activation: mean of |a_fake - y| + |a_real - (1 - y)|. ForensicTransfer reconstructs with L1, ClassNSeg with the
     mean square; ClassNSeg's segmentation is a cross-entropy of what has been through soft-max already, as published.
     """
     if not isinstance(graph.net, SplitLatent):
-        raise RecipeError("loss.kind 'halves' is for nets whose latent has two halves: forensictransfer, classnseg")
+        raise RecipeError(
+            "loss.kind 'split-latent' is for nets whose latent has two halves: forensictransfer, classnseg"
+        )
     net, x = graph.net, graph.normalised(crops)
     latent = net.encode(x)
     activity = net.activity(latent)
@@ -148,6 +150,6 @@ OBJECTIVES: Mapping[str, Objective] = MappingProxyType(
         "fakeness": fakeness,
         "potential": potential,
         "capsule": capsule,
-        "halves": halves,
+        "split-latent": split_latent,
     }
 )

@@ -75,7 +75,7 @@ class AugmentSection(Recipe):
     noise: float = Field(0.15, ge=0, le=1)
     colour: float = Field(0.4, ge=0, le=1)
     jitter: float = Field(1.0, ge=0, le=3)  # of the crop: 1 = 3 % shift, 8 % zoom, 6 degrees
-    p_real: float = Field(1.0, ge=0, le=1)  # how often a real is touched at all by what is above, but jitter; and
+    p_real: float = Field(1.0, ge=0, le=1)  # how often a real is augmented at all by what is above, but jitter; and
     p_fake: float = Field(1.0, ge=0, le=1)  # a fake. Below 1 the two of a pair differ by more than the forgery
 
 
@@ -98,7 +98,7 @@ class LossSection(Recipe):
         "fakeness",
         "potential",
         "capsule",
-        "halves",
+        "split-latent",
     ] = "cross-entropy"
     distance: Literal["absolute", "squared", "focal", "dice"] = "absolute"  # of "fakeness"
     forehead: bool = False  # of "potential": the face's hull reaches above the brows
@@ -111,7 +111,7 @@ class LossSection(Recipe):
 class OptimSection(Recipe):
     """By default AdamW with a warm-up and a cosine to zero, and an exponential moving average of the weights."""
 
-    optimizer: Literal["adamw", "adam", "sgd", "svm"] = "adamw"  # svm: no steps, see training.solvers
+    optimizer: Literal["adamw", "adam", "sgd", "svm"] = "adamw"  # svm: no steps, see training.svm
     rate: float = Field(2e-3, gt=0)
     momentum: float = Field(0.9, ge=0, lt=1)  # of sgd; Adam's first
     weight_decay: float = Field(0.02, ge=0)

@@ -107,7 +107,7 @@ class Heads(nn.Module):
 class Add(nn.Module):
     """(N, 3, S, S) -> logits, 256 features and, with ``region``, a map (N, 1, S, S): where a face could be forged.
 
-    ``genotype`` is a name of ``cells.PUBLISHED`` or JSON; ``input`` is what ``Front`` shows of the picture.
+    ``genotype`` is a name of ``cells.PUBLISHED`` or JSON; ``input`` is what ``InputFilter`` shows of the picture.
     """
 
     def __init__(

@@ -94,12 +94,12 @@ class ForensicTransfer(SplitLatent):
         return torch.cat([rows, columns], dim=1).clamp(-1, 1)
 
     def encode(self, x: Tensor) -> Tensor:
-        """See ``Halves``."""
+        """See ``SplitLatent``."""
         latent: Tensor = self.encoder(self.prepared(x))
         return latent
 
     def decode(self, latent: Tensor) -> Decoded:
-        """See ``Halves``."""
+        """See ``SplitLatent``."""
         return Decoded(self.decoder(latent))
 
 
@@ -136,12 +136,12 @@ class ClassNSeg(SplitLatent):
         return NetOutput(activity, activity, segments[:, 1:] - segments[:, :1])
 
     def encode(self, x: Tensor) -> Tensor:
-        """See ``Halves``."""
+        """See ``SplitLatent``."""
         latent: Tensor = self.encoder(x)
         return latent
 
     def decode(self, latent: Tensor) -> Decoded:
-        """See ``Halves``."""
+        """See ``SplitLatent``."""
         shared = self.shared(latent)
         return Decoded(torch.tanh(self.decoder(shared)), self.segment(shared))
 

@@ -30,7 +30,7 @@ class FakeLocator(nn.Module):
     ``segmenter`` is any network of ``torchvision.models.segmentation``. The verdict branch behind the encoder has four
     3 x 3 convolutions, one max-pool 2/2 and three fully connected layers. In training, ``attention`` (N, 1, h, w) in
     0..1 may be given: it multiplies the encoder's features (eq. 5); without it they stay as they are, which is what
-    the paper's white map does when testing. ``input`` is what ``Front`` shows of the picture; the paper's is "rgb".
+    the paper's white map does when testing. ``input`` is that of ``InputFilter``; the paper's is "rgb".
     With ``refine``, which is ours, three convolutions draw the map anew, on a grid of S / 2, from itself, the picture
     and its residuals, since forgeries differ from their originals at edges finer than the decoder's cells.
     """

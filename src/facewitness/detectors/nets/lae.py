@@ -87,7 +87,7 @@ class Lae(SplitLatent):
         return self.look(x).latent
 
     def decode(self, latent: Tensor) -> Decoded:
-        """See ``Halves``."""
+        """See ``SplitLatent``."""
         return Decoded(self.restore(latent))
 
     def select(self, latent: Tensor, forged: Tensor) -> Tensor:

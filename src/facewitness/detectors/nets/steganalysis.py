@@ -67,7 +67,7 @@ def _count(levels: Tensor, axis: int) -> Tensor:
 class StegSvm(nn.Module):
     """(N, 3, S, S) in [0, 1] -> logits and the 162 features; no map. 164 parameters, those of a linear SVM.
 
-    Trained by ``training.solvers``, which folds the features' scale into ``classify``.
+    Trained by ``training.svm``, which folds the features' scale into ``classify``.
     """
 
     def __init__(self, step: float = STEP) -> None:

@@ -1,6 +1,6 @@
 """Faces with their surroundings, found once and kept: what training draws its photographs from.
 
-A *loose* face is the upright window of twice the face's side, reduced to at most ``side_px``, with its landmarks:
+A face is kept as the upright window of twice the face's side, reduced to at most ``side_px``, with its landmarks:
 enough for any manipulation and any jittered crop. One memory-mapped file holds them all, so that workers share it.
 """
 
@@ -35,7 +35,7 @@ _REACH = 1.0  # half of the window's side, in sides of the face
 
 @dataclass(frozen=True, slots=True)
 class FaceCache:
-    """Loose faces of some samples; ``sample[i]`` is the position of face i in the list they were made from."""
+    """Face windows of some samples; ``sample[i]`` is the position of face i in the list they were made from."""
 
     pixels: NDArray[np.uint8]  # all windows, one after another
     offset: NDArray[np.int64]
@@ -69,7 +69,7 @@ class FaceCache:
 def cached_faces(
     samples: Sequence[Sample], side_px: int, *, gray: bool = False, progress: Progress = None
 ) -> FaceCache:
-    """The loose face of each sample (the largest in it), from the cache or made now. Samples without one are left out.
+    """Return the window of each sample's largest face, from the cache or made now. Samples without one are left out.
 
     ``gray`` keeps the fakeness of each (FakeLocator, eq. 7) in place of its region: its mask, or, for a picture made
     anew as a whole, ones. Where there is no mask it is not known, however well the region is.

@@ -1,1 +1,1 @@
-"""Training of the networks behind some manipulations: ``facewitness forge train-generator``."""
+"""Training of the generators behind some manipulations: ``facewitness forge train-generator``."""

@@ -49,7 +49,7 @@ class OptimSection(Recipe):
     average: float = Field(0.99, ge=0, lt=1)
 
 
-class ForgerRecipe(Recipe):
+class GeneratorRecipe(Recipe):
     """One complete training of a method's network."""
 
     method: str

@@ -32,7 +32,7 @@ from facewitness.training.data.cache import FaceCache, cached_faces
 from facewitness.training.data.draws import Draw, Draws
 from facewitness.training.generators.adversarial import Adversarial
 from facewitness.training.generators.generator import Generator
-from facewitness.training.generators.recipe import ForgerRecipe, defaults
+from facewitness.training.generators.recipe import GeneratorRecipe, defaults
 from facewitness.training.generators.tasks import TASKS, Components, Face, Task, components, groups
 from facewitness.training.recipe import CHECKPOINTS
 from facewitness.types import CropProfile, FacewitnessError, ForgeError, Sample
@@ -64,7 +64,7 @@ def train_generator(
     if method not in TASKS:
         raise ForgeError(f"{method!r} has no network to fit; there are {', '.join(TASKS)}")
     task = TASKS[method]
-    settings = config.load(recipe, ForgerRecipe, overrides, defaults=defaults(task))
+    settings = config.load(recipe, GeneratorRecipe, overrides, defaults=defaults(task))
     out = out or generators.folder(method) / "run"
     if not resume and (out / "finished").exists():
         shutil.rmtree(out)  # a finished run of ours: its network is in use, and this one will replace it
@@ -85,7 +85,7 @@ def train_generator(
 class Squares(Dataset[dict[str, Tensor]]):
     """Examples of a task, made from the aligned squares of some faces."""
 
-    def __init__(self, faces: FaceCache, samples: Sequence[Sample], task: Task, settings: ForgerRecipe) -> None:
+    def __init__(self, faces: FaceCache, samples: Sequence[Sample], task: Task, settings: GeneratorRecipe) -> None:
         self.task, self.seed = task, settings.seed
         profile = CropProfile(size_px=settings.data.size_px, margin=settings.data.margin)
         cut = (generators.square(faces.portrait(i), profile) for i in range(len(faces)))
@@ -136,7 +136,7 @@ def mirrored(portrait: Portrait) -> Portrait:
     return Portrait(np.ascontiguousarray(portrait.image[:, ::-1]), points)
 
 
-def _samples(task: Task, data: Path, settings: ForgerRecipe) -> list[Sample]:
+def _samples(task: Task, data: Path, settings: GeneratorRecipe) -> list[Sample]:
     """Real photographs of the train split; of sources that forbid swaps only where the person stays who they are."""
     samples = [s for s in sources.read_divided(data, settings.seed) if s.split == "train" and s.label == 0]
     if not task.keeps_identity:
@@ -146,7 +146,7 @@ def _samples(task: Task, data: Path, settings: ForgerRecipe) -> list[Sample]:
     return spread(samples, settings.data.limit)
 
 
-def _components(portraits: Sequence[Portrait], settings: ForgerRecipe) -> Components | None:
+def _components(portraits: Sequence[Portrait], settings: GeneratorRecipe) -> Components | None:
     if not settings.net.noise:
         return None
     try:
@@ -155,7 +155,7 @@ def _components(portraits: Sequence[Portrait], settings: ForgerRecipe) -> Compon
         raise FacewitnessError(f"{error}: give more photographs, or a smaller net.noise") from error
 
 
-def _generator(settings: ForgerRecipe, parts: Components | None) -> Generator:
+def _generator(settings: GeneratorRecipe, parts: Components | None) -> Generator:
     options = settings.net.model_dump()
     generator = Generator(settings.data.size_px, decoders=settings.data.groups, **options)
     if generator.unfold is not None and parts is not None:
@@ -166,13 +166,13 @@ def _generator(settings: ForgerRecipe, parts: Components | None) -> Generator:
     return generator.to(memory_format=torch.channels_last)
 
 
-def _loader(settings: ForgerRecipe, squares: Squares) -> DataLoader[Any]:
+def _loader(settings: GeneratorRecipe, squares: Squares) -> DataLoader[Any]:
     batch = settings.optim.batch
     draws = Draws(squares.sources, settings.data.source_power, batch * settings.optim.steps, settings.seed)
     return DataLoader(squares, sampler=draws, batch_size=batch, drop_last=True, **loop.forked(settings.data.workers))
 
 
-def _trainer(settings: ForgerRecipe, out: Path, squares: Squares, *, progress: Progress) -> lightning.Trainer:
+def _trainer(settings: GeneratorRecipe, out: Path, squares: Squares, *, progress: Progress) -> lightning.Trainer:
     chosen = settings.trainer
     # On this task bfloat16 is two and a half times as fast as float32 on a CPU that has it, and loses nothing visible.
     precision = "bf16-mixed" if chosen.precision == "auto" else chosen.precision
@@ -221,7 +221,7 @@ class Samples(callbacks.Callback):
         cv2.imwrite(str(self.path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
 
 
-def _publish(task: Task, settings: ForgerRecipe, generator: Generator, datasets: Sequence[str], out: Path) -> None:
+def _publish(task: Task, settings: GeneratorRecipe, generator: Generator, datasets: Sequence[str], out: Path) -> None:
     """Export the averaged weights, check them, and put network and card into place as one step after the other."""
     generator.cpu().eval()
     example = (

@@ -21,7 +21,7 @@ _BATCH = 64
 class Choice(NamedTuple):
     """What was chosen, and why."""
 
-    faces: list[int]  # positions in the loose faces, the most active first
+    faces: list[int]  # positions in the cached faces, the most active first
     activation: list[float]  # mean of the chosen channels' pooled activations
     channels: list[int]  # the most relevant first
     accuracy: float  # of the linear model on what it was fitted on

@@ -50,7 +50,7 @@ class Opened(NamedTuple):
     samples: list[Sample]
 
 
-class Asked(NamedTuple):
+class MaskedFaces(NamedTuple):
     """Faces of the training set with a mask."""
 
     faces: list[int]
@@ -155,7 +155,7 @@ def finetune(
     settings = opened.recipe
     if oracle is not None:
         first = -(-oracle // settings.attend.epochs) if settings.attend.reselect else oracle
-        asked, chosen = _answered(opened, first, Asked([], [], []), _concepts(opened))
+        asked, chosen = _answered(opened, first, MaskedFaces([], [], []), _concepts(opened))
         facts: dict[str, Any] = {"choice": settings.ask.choice, "answered_by": "oracle", "channels": chosen.channels}
     else:
         asked, facts = _painted(opened, folder, masks or Path())
@@ -180,9 +180,9 @@ def finetune(
 
 
 class Masked(Dataset[dict[str, Tensor]]):
-    """Faces with a mask, turned and mirrored at random, mask and all."""
+    """Faces with a mask, both rotated and mirrored at random."""
 
-    def __init__(self, asked: Asked, pairs: Pairs, batch: int) -> None:
+    def __init__(self, asked: MaskedFaces, pairs: Pairs, batch: int) -> None:
         self.asked, self.pairs, self.batch = asked, pairs, batch
 
     def __len__(self) -> int:
@@ -293,19 +293,21 @@ def _concepts(opened: Opened) -> NDArray[np.float32]:
     return pooled
 
 
-def _answered(opened: Opened, count: int, before: Asked, pooled: NDArray[np.float32]) -> tuple[Asked, active.Choice]:
+def _answered(
+    opened: Opened, count: int, before: MaskedFaces, pooled: NDArray[np.float32]
+) -> tuple[MaskedFaces, active.Choice]:
     """What an oracle has answered before, and ``count`` more of the fakes that were not asked about."""
     total = count + len(before.faces)
     chosen = active.choose(pooled, opened.train_set, total, opened.recipe.ask, opened.recipe.seed)
     new = [face for face in chosen.faces if face not in before.faces][:count]
     crops, masks = _squares(opened, new, oracle=True)
-    return Asked([*before.faces, *new], [*before.crops, *crops], [*before.masks, *(masks or [])]), chosen
+    return MaskedFaces([*before.faces, *new], [*before.crops, *crops], [*before.masks, *(masks or [])]), chosen
 
 
-def _painted(opened: Opened, folder: Path, masks: Path) -> tuple[Asked, dict[str, Any]]:
+def _painted(opened: Opened, folder: Path, masks: Path) -> tuple[MaskedFaces, dict[str, Any]]:
     rows, planes, facts = paint.read(masks)
     if facts["weights"] != opened.card.weights:
         raise FacewitnessError(f"{masks} was asked for by another run ({facts['run']}): select again from {folder}")
     faces = [int(row["face"]) for row in rows]
     crops, _ = _squares(opened, faces, oracle=False)
-    return Asked(faces, crops, planes), {key: facts[key] for key in ("choice", "answered_by", "channels")}
+    return MaskedFaces(faces, crops, planes), {key: facts[key] for key in ("choice", "answered_by", "channels")}
