@@ -1,6 +1,7 @@
 """Recipes: what is read, what is refused, and whether the refusal names the mend."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -49,7 +50,7 @@ def test_is_frozen(recipe: Path) -> None:
         ("optimiser={warmup = 2}", {"optimiser": Optimiser(warmup=2)}),
     ],
 )
-def test_override(recipe: Path, override: str, expected: dict[str, object]) -> None:
+def test_override(recipe: Path, override: str, expected: dict[str, Any]) -> None:
     loaded = load(recipe, Whole, [override])
     assert {key: getattr(loaded, key) for key in expected} == expected
 

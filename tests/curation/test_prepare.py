@@ -6,6 +6,7 @@ import errno
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ def _prepare(samples: list[Sample], out: Path, wanted: Wanted = THREE, workers: 
     return manifest.read(out / "manifest.parquet", check_files=True)
 
 
-def _log(out: Path) -> dict[str, dict[str, object]]:
+def _log(out: Path) -> dict[str, dict[str, Any]]:
     return {Path(e["source"]).name: e for e in map(json.loads, (out / "frames.jsonl").read_text().splitlines())}
 
 

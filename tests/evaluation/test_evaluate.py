@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -251,7 +252,7 @@ def test_a_detector_that_gives_no_scores_is_refused(made: Path, tmp_path: Path, 
     ],
 )
 def test_what_cannot_be_judged_is_said_before_anything_is_read(
-    made: Path, tmp_path: Path, asked: dict[str, object], message: str
+    made: Path, tmp_path: Path, asked: dict[str, Any], message: str
 ) -> None:
     detector = FakeDetector()
     with pytest.raises((ManifestError, CardError), match=message):

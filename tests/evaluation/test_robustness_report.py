@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -15,7 +16,7 @@ from facewitness.evaluation.robustness_report import curves
 from tests.evaluation import scene
 
 
-def _row(person: int, label: int, operator: str, level: int, score: float, coss: float | None) -> dict[str, object]:
+def _row(person: int, label: int, operator: str, level: int, score: float, coss: float | None) -> dict[str, Any]:
     known = {"path": f"{person}-{label}", "label": label, "person": str(person), "status": "ok"}
     seen = {"area": 0.02 * (level + 1) if not label else 0.5, "coss": coss}
     return {**known, "operator": operator, "level": level, "score": score, **seen}

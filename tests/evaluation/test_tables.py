@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -53,5 +54,5 @@ def test_a_table_is_written_twice_and_the_same(tmp_path: Path) -> None:
         ({}, {}, "-"),
     ],
 )
-def test_numbers_as_text(cells: dict[str, object], options: dict[str, bool], text: str) -> None:
+def test_numbers_as_text(cells: dict[str, Any], options: dict[str, bool], text: str) -> None:
     assert tables.number(cells, **options) == text

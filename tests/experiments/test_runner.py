@@ -93,7 +93,7 @@ def test_what_decides_a_run_is_in_its_name(recipe: Path, monkeypatch: pytest.Mon
 def test_a_run_that_fails_is_reported_and_stops_no_other(recipe: Path) -> None:
     meso4 = recipe.parent / "meso4.toml"
     text = meso4.read_text()
-    meso4.write_text(text.replace("[optim]", "[loss]\nkind = 'halves'\n[optim]"))
+    meso4.write_text(text.replace("[optim]", "[loss]\nkind = 'split-latent'\n[optim]"))
     experiment = Finished(recipe)
     lines = experiment.run()
     assert lines[0].startswith("meso4, seed 1: failed: loss.kind 'split-latent'")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
@@ -26,7 +28,7 @@ def _scores(seed: int, shift: float = 0.2) -> pl.DataFrame:
     return pl.DataFrame(rows, SCHEMA)
 
 
-def _value(rows: list[dict[str, object]], kind: str, metric: str) -> dict[str, object]:
+def _value(rows: list[dict[str, Any]], kind: str, metric: str) -> dict[str, Any]:
     return next(row for row in rows if row["set"] == kind and row["metric"] == metric)
 
 

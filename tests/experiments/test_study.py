@@ -246,14 +246,14 @@ def test_a_run_that_fails_is_reported_and_what_begins_from_it_is_skipped(make: M
     assert "meso-BLUR-transfer, seed 1: failed:" in result.output
     assert "meso-BLUR-merge, seed 1: trained" in result.output
     assert "1 steps failed" in result.output
-    finished.recipe.write_text(text.replace('"name=meso-{root.name}-original-{seed}"', '"loss.kind=halves"'))
+    finished.recipe.write_text(text.replace('"name=meso-{root.name}-original-{seed}"', '"loss.kind=split-latent"'))
     result = CliRunner().invoke(app, ["experiment", "run", str(finished.recipe), "--out", str(finished.out), "-q"])
     assert "meso-BLUR-merge, seed 1: skipped: meso-BLUR-original, seed 1 is not finished" in result.output
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("spread", [{"jobs": 2}, {"ray_address": "local"}], ids=["processes", "ray"])
-def test_runs_in_processes_of_their_own_leave_the_same_numbers(make: Make, spread: dict[str, object]) -> None:
+def test_runs_in_processes_of_their_own_leave_the_same_numbers(make: Make, spread: dict[str, Any]) -> None:
     if "ray_address" in spread:
         pytest.importorskip("ray", reason="the extra `cluster` is not installed")
     results = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -21,7 +22,7 @@ def test_the_published_schema_is_the_one_of_the_code() -> None:
 
 
 @pytest.fixture
-def reports(tmp_path: Path) -> list[dict[str, object]]:
+def reports(tmp_path: Path) -> list[dict[str, Any]]:
     photos = tmp_path / "photos"
     save(astronaut(), photos / "a.png")
     save(texture(), photos / "b.png")
@@ -30,7 +31,7 @@ def reports(tmp_path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in (tmp_path / "out" / "results.jsonl").read_text().splitlines()]
 
 
-def test_every_report_of_a_scan_fits_the_schema(reports: list[dict[str, object]]) -> None:
+def test_every_report_of_a_scan_fits_the_schema(reports: list[dict[str, Any]]) -> None:
     validator = jsonschema.Draft202012Validator(schema())
     assert {report["status"] for report in reports} == {"ok", "no_face", "unsupported"}
     for report in reports:
@@ -39,7 +40,7 @@ def test_every_report_of_a_scan_fits_the_schema(reports: list[dict[str, object]]
     assert list(validator.iter_errors({name: value for name, value in reports[0].items() if name != "faces"}))
 
 
-def test_a_report_is_read_back_without_its_maps(reports: list[dict[str, object]]) -> None:
+def test_a_report_is_read_back_without_its_maps(reports: list[dict[str, Any]]) -> None:
     for data in reports:
         maps = [face["map"] for face in data["faces"]]  # type: ignore[attr-defined]
         assert Report.from_json(data).to_json(maps) == data
@@ -48,9 +49,7 @@ def test_a_report_is_read_back_without_its_maps(reports: list[dict[str, object]]
 @pytest.mark.parametrize(
     ("change", "message"), [({"format": 99}, "format 99 is not 1"), ({"faces": [{}]}, "no report"), ({}, "format None")]
 )
-def test_what_is_no_report_is_refused(
-    change: dict[str, object], message: str, reports: list[dict[str, object]]
-) -> None:
+def test_what_is_no_report_is_refused(change: dict[str, Any], message: str, reports: list[dict[str, Any]]) -> None:
     data = {**reports[0], **change} if change else {}
     with pytest.raises(ValueError, match=message):
         Report.from_json(data)

@@ -111,9 +111,7 @@ def split_latent(graph: Graph, crops: Tensor, truth: Truth, section: LossSection
     mean square; ClassNSeg's segmentation is a cross-entropy of what has been through soft-max already, as published.
     """
     if not isinstance(graph.net, SplitLatent):
-        raise RecipeError(
-            "loss.kind 'split-latent' is for nets whose latent has two halves: forensictransfer, classnseg"
-        )
+        raise RecipeError("loss.kind 'split-latent' is for nets with a split latent: forensictransfer, classnseg")
     net, x = graph.net, graph.normalised(crops)
     latent = net.encode(x)
     activity = net.activity(latent)

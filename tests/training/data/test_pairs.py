@@ -18,6 +18,7 @@ import torch
 from torchvision.transforms import v2
 
 from facewitness import config
+from facewitness.compute.progress import Progress
 from facewitness.data import manifest
 from facewitness.training.data import cache
 from facewitness.training.data import draws as drawing
@@ -47,7 +48,7 @@ def test_of_several_that_ask_at_once_one_finds_the_faces(recipe: Path, monkeypat
     samples = manifest.read(Path(settings.data.path))[:2]
     made: list[Path] = []
 
-    def slow(*given: Any, progress: bool) -> None:
+    def slow(*given: Any, progress: Progress) -> None:
         made.append(given[2])
         time.sleep(0.3)
         build(*given, progress=progress)

@@ -47,20 +47,25 @@ class Separable(nn.Sequential):
 
 
 class Halved(nn.Module):
-    """Factorised reduction: two 1 x 1 convolutions of stride 2, the second one pixel aside; batch norm."""
+    """Factorised reduction: two 1 x 1 convolutions of stride 2, the second one pixel aside; batch norm.
+
+    The stride is taken before the convolution: the backward pass of a strided 1 x 1 convolution of fewer than 8 channels
+    in the layout channels_last writes beyond its memory (torch 2.14 on CPUs without AVX-512).
+    """
 
     def __init__(self, before: int, after: int, affine: bool = True) -> None:
         super().__init__()
         half = after // 2
-        self.one = nn.Conv2d(before, half, 1, 2, bias=not affine)
-        self.other = nn.Conv2d(before, after - half, 1, 2, bias=not affine)
+        self.one = nn.Conv2d(before, half, 1, bias=not affine)
+        self.other = nn.Conv2d(before, after - half, 1, bias=not affine)
         self.norm = nn.BatchNorm2d(after, affine=affine)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, C', H / 2, W / 2), rounded up."""
         x = torch.relu(x)
         shifted = nn.functional.pad(x, (0, 1, 0, 1))[..., 1:, 1:]
-        norm: Tensor = self.norm(torch.cat([self.one(x), self.other(shifted)], dim=1))
+        halves = [self.one(x[..., ::2, ::2]), self.other(shifted[..., ::2, ::2])]
+        norm: Tensor = self.norm(torch.cat(halves, dim=1))
         return norm
 
 
