@@ -88,7 +88,7 @@ def fresh(name: str, scratch: Path) -> Path:
 
 def photographs(scratch: Path, count: int) -> list[Path]:
     """JPEGs of the astronaut of different sizes."""
-    from scan_throughput import make  # beside this file
+    from scan_throughput import make  # type: ignore[import-not-found]  # beside this file
 
     return sorted(make(scratch / "photographs", count).glob("*.jpg"))
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 import facewitness
 from facewitness.cli import app
-from facewitness.detectors import throughput, zoo
+from facewitness.detectors import cards, throughput, zoo
 from facewitness.detectors.base import ONNX_FILE
 from tests import fakes
 
@@ -138,7 +138,7 @@ def test_wrong_usage_of_scan(
 def test_weights_of_another_detector_are_one_line(photo: Path, tmp_path: Path) -> None:
     folder = tmp_path / "exported"
     folder.mkdir()
-    zoo.cards.write(fakes.FAKE_CARD, folder)
+    cards.write(fakes.FAKE_CARD, folder)
     (folder / ONNX_FILE).write_bytes(b"of another")
     result = run("scan", photo, "--out", tmp_path / "report", "--detector", folder)
     assert result.exit_code == 1
@@ -263,7 +263,7 @@ def test_detectors_shows_one_card_in_full(tmp_path: Path) -> None:
     lines = dict(line.split(maxsplit=1) for line in run("detectors", "meso4").stdout.splitlines())
     assert lines["crop.size_px"] == "256"
     assert lines["calibration"] == "-"
-    zoo.cards.write(fakes.FAKE_CARD, tmp_path)
+    cards.write(fakes.FAKE_CARD, tmp_path)
     lines = dict(line.split(maxsplit=1) for line in run("detectors", tmp_path).stdout.splitlines())
     assert lines["calibration.fake_above"] == "0.8"
 

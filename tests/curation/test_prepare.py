@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
+from facewitness.curation import cutting
 from facewitness.curation import prepare as preparing
 from facewitness.curation.prepare import Wanted, prepare
 from facewitness.data import manifest
@@ -163,16 +165,16 @@ def test_it_goes_on_where_a_kill_left_it(tmp_path: Path, monkeypatch: pytest.Mon
     (out / "frames.jsonl").write_text(lines[0] + "\n" + lines[1][:30])
     (out / "manifest.parquet").unlink()
     seen: list[Path] = []
-    monkeypatch.setattr(preparing, "cut", _spy(preparing.cut, seen))
+    monkeypatch.setattr(preparing, "cut", _spy(cutting.cut, seen))
     _prepare(samples, out)
     assert [path.name for path in seen] == ["b.png", "c.png"]
     assert _bytes(out) == whole
 
 
-def _spy(real: object, seen: list[Path]) -> object:
-    def cut(part: preparing.Part) -> preparing.Done:
+def _spy(real: Callable[[cutting.Part], cutting.Done], seen: list[Path]) -> object:
+    def cut(part: cutting.Part) -> cutting.Done:
         seen.append(part.sample.path)
-        return real(part)  # type: ignore[operator, no-any-return]
+        return real(part)
 
     return cut
 

@@ -67,7 +67,7 @@ def test_indirect_links_make_one_group() -> None:
 
 @pytest.mark.parametrize("link", [{"identities": ("anna",)}, {"video": "7"}])
 def test_a_leak_is_found_and_named(link: dict[str, Any]) -> None:
-    samples = [Sample(Path("x.jpg"), 0, **link), Sample(Path("y.jpg"), 0, split="test", **link)]  # type: ignore[arg-type]
+    samples = [Sample(Path("x.jpg"), 0, **link), Sample(Path("y.jpg"), 0, split="test", **link)]
     with pytest.raises(ManifestError, match=r"in two splits: x\.jpg in train, y\.jpg in test"):
         splits.verify(samples)
 

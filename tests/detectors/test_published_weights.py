@@ -133,7 +133,7 @@ def _fake_keras(path: Path, change: dict[str, np.ndarray | None] | None = None) 
     shapes: dict[str, dict[str, tuple[int, ...]]] = {}
     for number, (kernel, inputs, out) in enumerate(((3, 3, 8), (5, 8, 8), (5, 8, 16), (5, 16, 16)), 5):
         shapes[f"conv2d_{number}"] = {"kernel": (kernel, kernel, inputs, out), "bias": (out,)}
-        norm = dict.fromkeys(("gamma", "beta", "moving_mean", "moving_variance"), (out,))
+        norm: dict[str, tuple[int, ...]] = dict.fromkeys(("gamma", "beta", "moving_mean", "moving_variance"), (out,))
         shapes[f"batch_normalization_{number}"] = norm
     shapes["dense_3"] = {"kernel": (1024, 16), "bias": (16,)}
     shapes["dense_4"] = {"kernel": (16, 1), "bias": (1,)}

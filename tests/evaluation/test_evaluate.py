@@ -256,7 +256,7 @@ def test_what_cannot_be_judged_is_said_before_anything_is_read(
 ) -> None:
     detector = FakeDetector()
     with pytest.raises((ManifestError, CardError), match=message):
-        evaluate(made / "manifest.parquet", detector, tmp_path / "eval", progress=None, **asked)  # type: ignore[arg-type]
+        evaluate(made / "manifest.parquet", detector, tmp_path / "eval", progress=None, **asked)
     assert not detector.calls
     assert not (tmp_path / "eval").exists()
 

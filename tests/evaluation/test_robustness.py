@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -125,7 +126,7 @@ def test_a_killed_run_goes_on_and_another_question_begins_anew(table: Path, tmp_
 
 
 def test_a_limit_draws_alike_and_bad_questions_are_refused(table: Path, tmp_path: Path) -> None:
-    asked = {"operators": [], "disorganised": False, "limit": 1, **QUIET}
+    asked: dict[str, Any] = {"operators": [], "disorganised": False, "limit": 1, **QUIET}
     found = pl.read_parquet(measure(table, FakeDetector(), tmp_path / "a", **asked))
     assert found.group_by("method").len()["len"].to_list() == [1] * found["method"].n_unique()
     with pytest.raises(ManifestError, match="no fake of the method 'x'"):

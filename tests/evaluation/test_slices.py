@@ -155,10 +155,10 @@ def test_requirements_are_held_against_the_numbers() -> None:
 
 def test_numbers_in_words() -> None:
     cells = {"value": 0.0123, "low": 0.0, "high": 0.05}
-    assert requirements.number(cells) == "0.012 (0.000-0.050)"
-    assert requirements.number(cells, percent=True) == "1.2 % (0.0-5.0)"
-    assert requirements.number({**cells, "low": None}) == "0.012"
-    assert requirements.number({}) == requirements.number({**cells, "value": None}) == "-"
+    assert tables.number(cells) == "0.012 (0.000-0.050)"
+    assert tables.number(cells, percent=True) == "1.2 % (0.0-5.0)"
+    assert tables.number({**cells, "low": None}) == "0.012"
+    assert tables.number({}) == tables.number({**cells, "value": None}) == "-"
 
 
 def test_a_folder_without_an_evaluation(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ class Finished:
     def run(self, **options: object) -> list[str]:
         """Run it, and return the outcomes as text."""
         self.outcomes = []
-        run_experiment(self.plan(), progress=None, report=self.outcomes.append, **options)  # type: ignore[arg-type]
+        run_experiment(self.plan(), progress=None, report=self.outcomes.append, **options)
         return [f"{outcome.step}: {outcome.text}" for outcome in self.outcomes]
 
     def report(self) -> str:

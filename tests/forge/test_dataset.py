@@ -34,7 +34,7 @@ def people(tmp_path: Path) -> Path:
 
 
 def _forge(source: Path, out: Path, *methods: str, **options: object) -> Path:
-    return forge_dataset(source, out, methods, progress=None, workers=1, **options)  # type: ignore[arg-type]
+    return forge_dataset(source, out, methods, progress=None, workers=1, **options)
 
 
 def test_it_writes_images_masks_regions_and_a_manifest(people: Path, tmp_path: Path) -> None:

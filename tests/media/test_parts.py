@@ -25,7 +25,7 @@ def found() -> parts.Regions:
 
 
 def _centre(mask: np.ndarray) -> np.ndarray:
-    return np.argwhere(mask).mean(0)
+    return np.asarray(np.argwhere(mask).mean(0))
 
 
 def test_every_part_is_where_it_belongs(found: parts.Regions) -> None:

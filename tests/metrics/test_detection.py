@@ -94,7 +94,7 @@ def test_weights_count_as_repetitions() -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("fpr", [0.0, 0.01, 0.05, 0.29, 0.999, 1.0])
 def test_threshold_keeps_its_promise_and_is_the_smallest(dtype: type, fpr: float) -> None:
-    scores = np.round(np.random.default_rng(3).random(100), 2).astype(dtype)
+    scores: np.ndarray = np.round(np.random.default_rng(3).random(100), 2).astype(dtype)
     threshold = detection.threshold_at_fpr(scores, fpr)
     assert (scores >= threshold).mean() <= fpr
     assert (scores.astype(np.float64) >= threshold).mean() <= fpr

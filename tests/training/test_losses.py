@@ -58,7 +58,7 @@ GRAYS = torch.tensor([[[[0.9, 0.2]]]])
     ],
 )
 def test_fakeness_is_the_papers_distance(distance: str, expected: float) -> None:
-    loss = losses.fakeness(HALVES, GRAYS, torch.tensor([True]), distance)  # type: ignore[arg-type]
+    loss = losses.fakeness(HALVES, GRAYS, torch.tensor([True]), distance)
     assert float(loss) == pytest.approx(expected)
 
 

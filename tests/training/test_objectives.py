@@ -155,9 +155,9 @@ def test_only_the_parts_named_learn_and_the_norms_of_the_others_stay() -> None:
     net.train()
     module.on_train_epoch_start()
     norm = next(m for m in net.modules() if isinstance(m, nn.BatchNorm2d))
-    before = norm.running_mean.clone()  # type: ignore[union-attr]
+    before = norm.running_mean.clone()
     graph.raw(torch.randint(0, 256, (4, 3, 64, 64)))
-    assert torch.equal(norm.running_mean, before)  # type: ignore[arg-type]
-    assert net.dropout.training, "what drops out in front of a part that learns still does"  # type: ignore[union-attr]
+    assert torch.equal(norm.running_mean, before)
+    assert net.dropout.training, "what drops out in front of a part that learns still does"
     with pytest.raises(RecipeError, match=r"no part 'head' .* it has blocks, hidden, out"):
         Supervised(graph, LossSection(), OptimSection(learn=["head"]), 10)

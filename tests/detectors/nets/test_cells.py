@@ -31,7 +31,7 @@ def test_published_networks_have_their_published_parameters(
     name: str, channels: int, normal: int, stem: str, classes: int, expected: int
 ) -> None:
     with torch.device("meta"):
-        stack = Stack(channels, normal, PUBLISHED[name], stem)  # type: ignore[arg-type]
+        stack = Stack(channels, normal, PUBLISHED[name], stem)
     assert _count(stack) + stack.width * classes + classes == expected
 
 
@@ -183,4 +183,4 @@ def test_without_a_region_there_is_no_map_and_a_flat_picture_has_no_high_pass() 
         parameters(text, fits, normal=1, input="both") <= 200_000 < parameters(text, fits + 2, normal=1, input="both")
     )
     with pytest.raises(RecipeError, match="'rgb', 'high-pass' or 'both'"):
-        Add(input="depth")  # type: ignore[arg-type]
+        Add(input="depth")

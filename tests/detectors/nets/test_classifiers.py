@@ -35,7 +35,9 @@ def test_shallownets_have_the_published_layers_and_parameters_at_every_size() ->
 
 def test_shallownet_pads_strided_convolutions_right_and_below() -> None:
     net = ShallowNetV2(64)
-    strided = next(module for module in net.body if isinstance(module, nn.Conv2d) and module.stride == (2, 2))
+    strided = next(
+        module for module in net.body.children() if isinstance(module, nn.Conv2d) and module.stride == (2, 2)
+    )
     weight = torch.zeros_like(strided.weight)
     weight[0, 0, 2, 2] = 1  # sees the pixel below and to the right of the window's middle
     strided.weight.data, strided.bias = weight, None

@@ -197,12 +197,12 @@ def test_fakelocator_sees_colours_residuals_or_both() -> None:
     assert torch.equal(InputFilter("both")(x)[:, :3], x)
     for shown, channels in (("rgb", 3), ("high-pass", 3), ("both", 6)):
         for segmenter in ("deeplabv3_resnet50", "deeplabv3_resnet18", "lraspp_mobilenet_v3_large"):
-            net = FakeLocator(segmenter, 64, shown).eval()  # type: ignore[arg-type]
+            net = FakeLocator(segmenter, 64, shown).eval()
             first = next(part for part in net.encode.modules() if isinstance(part, nn.Conv2d))
             assert first.in_channels == channels
             assert net(x).map.shape == (2, 1, 64, 64)
     with pytest.raises(RecipeError, match="high-pass"):
-        FakeLocator(size_px=64, input="infrared")  # type: ignore[arg-type]
+        FakeLocator(size_px=64, input="infrared")
 
 
 def test_a_refined_map_begins_as_the_coarse_one_and_learns_to_follow_edges() -> None:

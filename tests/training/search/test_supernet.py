@@ -20,7 +20,7 @@ from facewitness.types import FacewitnessError
 def _net(**section: object) -> Supernet:
     torch.manual_seed(0)
     small = {"channels": 2, "blocks": 1, "operations": ["zero", "identity", "max-3", "conv-3"], **section}
-    return Supernet(SearchSection(**small))  # type: ignore[arg-type]
+    return Supernet(SearchSection(**small))
 
 
 def test_softmax_weighs_all_operations_of_an_edge() -> None:
@@ -140,14 +140,15 @@ class Toy(nn.Module):
     def __init__(self, cell: tuple[Block, ...] | None) -> None:
         super().__init__()
         kind = {"reduction": False, "after_reduction": False, "cell": cell, "names": NAMES, "blocks": 1}
-        self.cell = Cell((1, 1), 4, **kind)  # type: ignore[arg-type]
+        self.cell = Cell((1, 1), 4, **kind)
         self.alpha = nn.Parameter(1e-3 * torch.randn(2, len(NAMES)))
         self.say = nn.Linear(4, 2)
 
     def forward(self, x: Tensor) -> Tensor:
         weights = torch.softmax(self.alpha, 1) if self.cell.cell is None else None
         made = self.cell(torch.rand_like(x), x, weights)
-        return self.say(torch.relu(made).mean((2, 3)))
+        said: Tensor = self.say(torch.relu(made).mean((2, 3)))
+        return said
 
 
 NAMES = ("zero", "average-3", "conv-3")

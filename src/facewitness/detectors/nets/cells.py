@@ -49,8 +49,8 @@ class Separable(nn.Sequential):
 class Halved(nn.Module):
     """Factorised reduction: two 1 x 1 convolutions of stride 2, the second one pixel aside; batch norm.
 
-    The stride is taken before the convolution: the backward pass of a strided 1 x 1 convolution of fewer than 8 channels
-    in the layout channels_last writes beyond its memory (torch 2.14 on CPUs without AVX-512).
+    The stride is taken before the convolution: the backward pass of a strided 1 x 1 convolution of less than 8
+    channels in the layout channels_last writes beyond its memory (torch 2.14 on CPUs without AVX-512).
     """
 
     def __init__(self, before: int, after: int, affine: bool = True) -> None:
