@@ -16,8 +16,7 @@ from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from facewitness.reporting.templates import render
 from facewitness.scanning import overlay
 from facewitness.scanning.files import OVERLAYS_NAME
 from facewitness.scanning.image import versions
@@ -80,16 +79,12 @@ class Page:
 
     def html(self, counts: Counts, card: Card, command: Sequence[str]) -> str:
         """Return the whole page."""
-        environment = Environment(
-            loader=PackageLoader("facewitness.scanning", "."),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
         ranked = sorted(self._shown, key=lambda item: item[:2], reverse=True)
         scored = counts.statuses.get(Status.OK.value, 0)
-        return environment.get_template("report.html").render(
+        return render(
+            "facewitness.scanning",
+            "report.html",
+            escape=True,
             date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
             total=sum(counts.statuses.values()),
             tiles=_tiles(counts, scored),

@@ -1,0 +1,28 @@
+"""Templates of pages, in Jinja, beside the module that fills them in."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+
+def render(package: str, name: str, *, escape: bool = False, **values: Any) -> str:
+    """Return a template of a package, filled in; a name that is not given is an error.
+
+    Args:
+        package: where the file lies, as ``facewitness.evaluation``.
+        name: of the file.
+        escape: escape values as HTML needs it.
+        values: what the template shows.
+    """
+    environment = Environment(
+        loader=PackageLoader(package, "."),
+        autoescape=escape,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    text = environment.get_template(name).render(**values)
+    return text if escape else re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"
