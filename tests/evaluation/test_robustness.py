@@ -149,5 +149,24 @@ def test_a_mask_stands_in_for_a_missing_original_and_a_whole_picture_is_all_fake
     np.testing.assert_allclose(whole.crops[0].truth, 1, atol=1e-6)
 
 
+def test_a_drawn_region_is_judged_against_the_forged_one_at_every_level(table: Path, tmp_path: Path) -> None:
+    fake = next(s for s in manifest.read(table) if s.method == "whiten")
+    shape = image.read(fake.path).shape[:2]
+    region = save(
+        np.where(np.arange(shape[0])[:, None] < 140, 255, np.zeros(shape)).astype(np.uint8), tmp_path / "r.png"
+    )
+    crops = degraded_crops(replace(fake, region=region), FAKE_CARD.crop, [("jpeg", 5)]).crops
+    assert all(crop.region is not None and 0 < crop.region.mean() < 1 for crop in crops)
+    samples = [replace(s, region=region) if s.path == fake.path else s for s in manifest.read(table)]
+    manifest.write(samples, tmp_path / "m.parquet")
+    options: dict[str, Any] = {"operators": [], "disorganised": False, **QUIET}
+    found = pl.read_parquet(measure(tmp_path / "m.parquet", FakeDetector(), tmp_path / "o", **options))
+    (row,) = found.filter(path=str(fake.path)).iter_rows(named=True)
+    drawn = FakeDetector()(crops[0].crop[None]).map
+    assert drawn is not None
+    assert row["region_iou"] == pytest.approx(localization.iou(drawn[0], crops[0].region))
+    assert found.filter(label=0)["region_iou"].null_count() == found.filter(label=0).height
+
+
 def test_every_operator_is_asked_by_default() -> None:
     assert len(OPERATORS) >= 6

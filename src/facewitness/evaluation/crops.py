@@ -57,7 +57,7 @@ def crop_sample(sample: Sample, profile: CropProfile) -> FaceCrop:
     crop, matrix = faces.crop(rgb, face.landmarks, profile)
     further = [other for other in found if other is not face and other.side_px >= profile.min_face_px]
     others = np.stack([faces.crop(rgb, other.landmarks, profile)[0] for other in further]) if further else None
-    truth, outside, note = _truth(sample, rgb.shape[:2], matrix, profile.size_px)
+    truth, outside, note = region_of(sample, rgb.shape[:2], matrix, profile.size_px)
     return FaceCrop(Status.OK, note, len(found), face.side_px, face.box, crop, others, truth, outside)
 
 
@@ -106,10 +106,10 @@ def _distance(a: Points, b: Points) -> float:
     return float(np.linalg.norm(a - b, axis=1).mean())
 
 
-def _truth(
+def region_of(
     sample: Sample, shape: tuple[int, ...], matrix: NDArray[np.float64], size_px: int
 ) -> tuple[NDArray[np.bool_] | None, float | None, str]:
-    """The truth (S, S), the share of it outside the crop, and a note if a file that should hold it does not."""
+    """Return the forged region (S, S) of a crop, the share of it outside, and a note where a file does not hold it."""
     if sample.label == 0:
         return np.zeros((size_px, size_px), bool), None, ""
     file: Path | None = sample.region or sample.mask

@@ -27,7 +27,7 @@ from facewitness.compute.progress import Progress, track
 from facewitness.data import manifest as manifests
 from facewitness.detectors import cards, zoo
 from facewitness.detectors.base import Detector
-from facewitness.evaluation.crops import FaceCrop, choose
+from facewitness.evaluation.crops import FaceCrop, choose, region_of
 from facewitness.evaluation.evaluate import limited, selected
 from facewitness.forge.methods import METHODS
 from facewitness.media import faces, image, parts
@@ -56,6 +56,7 @@ SCHEMA: Mapping[str, Any] = {
     "area": pl.Float64,  # share of the map at or above 0.1
     "forged_area": pl.Float64,  # of the truth
     "recall": pl.Float64,  # share of that which the map shows; null where it is empty
+    "region_iou": pl.Float64,  # of the map at or above 0.5 and the forged region, of fakes
     "hull_iou": pl.Float64,  # of the map at or above 0.5 and the hull of the landmarks, of reals too; at level 0
     **dict.fromkeys(INSIDE, pl.Float64),  # within the part of the face that was changed the most; at level 0
 }
@@ -72,6 +73,7 @@ class DegradedCrop(NamedTuple):
     level: int
     crop: Image
     truth: Plane | None
+    region: NDArray[np.bool_] | None = None  # forged; None where it is not known
     part: NDArray[np.uint8] | None = None  # of the face, that which was changed the most; 0 and 1
     hull: NDArray[np.uint8] | None = None  # of the landmarks; 0 and 1
 
@@ -171,6 +173,7 @@ def degraded_crops(
     matrix = faces.alignment(chosen.face.landmarks, profile)
     own = zlib.crc32(str(sample.path.name).encode()) ^ seed
     truth, kind, note = _truth(sample, rgb, target)
+    region = region_of(sample, rgb.shape[:2], matrix, profile.size_px)[0] if sample.label else None
 
     def seen(operator: str, level: int) -> DegradedCrop:
         def damaged(picture: Image) -> Image:
@@ -178,7 +181,7 @@ def degraded_crops(
 
         picture = damaged(rgb)
         plane = None if truth is None else faces.cut(truth(picture, damaged), matrix, profile.size_px)
-        return DegradedCrop(operator, level, faces.cut(picture, matrix, profile.size_px), plane)
+        return DegradedCrop(operator, level, faces.cut(picture, matrix, profile.size_px), plane, region)
 
     landmarks = faces.moved(chosen.face.landmarks, matrix)
     whole = seen(UNDAMAGED, 0)._replace(hull=parts.hull(landmarks, (profile.size_px, profile.size_px)))
@@ -234,6 +237,8 @@ def _rows(sample: Sample, found: DegradedCrops, detector: Detector) -> Iterator[
             side = view.crop.shape[0]
             plane = cv2.resize(np.asarray(detection.map[number], np.float32), (side, side))
             row["area"] = localization.false_positive_area(plane, None, localization.FAKE_LEVEL)
+            if view.region is not None:
+                row["region_iou"] = localization.iou(plane, view.region)
             if view.hull is not None and view.hull.any():
                 row["hull_iou"] = localization.iou(plane, view.hull)
             if view.truth is not None and sample.label:

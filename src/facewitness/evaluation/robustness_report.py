@@ -31,7 +31,13 @@ from facewitness.reporting import figures, markdown, report
 TABLE = "curves.parquet"
 MAP_METRICS: Mapping[str, str] = {
     **{"coss": "coss", "psnr": "psnr", "ssim": "ssim", "iou": "iou_gray@0.1", "dice": "dice_gray@0.1"},
-    **{"pbca": "pbca@0.1", "iinc": "iinc@0.1", "recall": "recall_gray@0.1", **{name: name for name in INSIDE}},
+    **{
+        "pbca": "pbca@0.1",
+        "iinc": "iinc@0.1",
+        "recall": "recall_gray@0.1",
+        "region_iou": "iou@0.5",
+        **{name: name for name in INSIDE},
+    },
 }
 """Columns of the rows -> metrics of the maps of fakes."""
 AREA, HULL_IOU = "area@0.1", "hull_iou@0.5"
@@ -114,6 +120,8 @@ def metrics_of(*parts: pl.DataFrame) -> dict[str, Interval]:
     wanted = {"area": (AREA, [0]), "hull_iou": (HULL_IOU, [0, 1])}
     wanted |= {column: (metric, [1]) for column, metric in MAP_METRICS.items()}
     for column, (metric, classes) in wanted.items():
+        if column not in first.columns:
+            continue  # rows of an earlier version
         judged = pl.all_horizontal(pl.lit(part[column].is_not_null()) for part in parts)
         kept = [part.filter(pl.col("label").is_in(classes) & judged) for part in parts]
         if kept[0].height:

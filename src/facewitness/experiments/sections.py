@@ -16,7 +16,7 @@ STUDIED = ("original", "transfer", "merge")
 """The types of runs that a generalizability study judges; the others are null cases."""
 MAP_METRICS: tuple[str, ...] = (
     *("balanced_accuracy@0.5", "real_accuracy@0.5", "fake_accuracy@0.5", "auc", "eer"),
-    *("coss", "psnr", "ssim", "iou_gray@0.1", "dice_gray@0.1", "pbca@0.1", "iinc@0.1"),
+    *("coss", "psnr", "ssim", "iou_gray@0.1", "dice_gray@0.1", "pbca@0.1", "iinc@0.1", "iou@0.5"),
     *("recall_gray@0.1", "area@0.1", "hull_iou@0.5", "coss_inside", "psnr_inside", "ssim_inside"),
 )
 """What a table of ``metrics`` may show."""
