@@ -76,7 +76,9 @@ def installed(tmp_path: Path) -> Path:
     (file,) = tmp_path.glob("facewitness-*.whl")
     subprocess.run([*pip, "--python", str(environment), "install", "--no-deps", str(file)], check=True)
     where = [environment / "bin" / "python", "-c", "import facewitness; print(facewitness.__file__)"]
-    assert subprocess.run(where, check=True, capture_output=True, text=True).stdout.startswith(str(environment))
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    found = subprocess.run(where, check=True, capture_output=True, text=True, env=clean).stdout
+    assert found.startswith(str(environment))
     return environment / "bin" / "facewitness"
 
 

@@ -8,22 +8,18 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 import torch
 
 from facewitness.config import load
 from facewitness.detectors import zoo
-from facewitness.detectors.architectures import ARCHITECTURES
 from facewitness.detectors.base import ONNX_FILE
 from facewitness.detectors.complexity import with_complexity
-from facewitness.detectors.export import TOLERANCE, export, parity
-from facewitness.detectors.graph import Graph, fresh
-from facewitness.detectors.onnx_backend import OnnxDetector
+from facewitness.detectors.graph import Graph
 from facewitness.detectors.torch_backend import TorchDetector
 from facewitness.training.objectives import OBJECTIVES, Truth
 from facewitness.training.recipe import TrainRecipe
-from facewitness.types import Card, CropProfile
+from tests.conformance.small import SMALL, fresh_graph, random_crops, small_card
 
 RECIPES = Path(__file__).parents[2] / "src/facewitness/recipes/zoo"
 PUBLISHED = {  # parameters at the card's own size, counted by the authors, in official weight files, or in timm
@@ -48,29 +44,6 @@ PUBLISHED = {  # parameters at the card's own size, counted by the authors, in o
     "capsule-v2": 3_896_638,
 }
 OUTPUTS: dict[str, list[float]] = json.loads(Path(__file__).with_name("outputs.json").read_text())
-SMALL = 64  # px: what most of the suite runs at, so that it is quick
-NAMES = list(ARCHITECTURES)
-
-
-@pytest.fixture(params=NAMES)
-def name(request: pytest.FixtureRequest) -> str:
-    torch.manual_seed(0)
-    return str(request.param)
-
-
-def _card(name: str) -> Card:
-    """The entry at a size that tests can afford."""
-    card = zoo.card(name)
-    return zoo.resized(card, CropProfile(size_px=SMALL, margin=card.crop.margin))
-
-
-def _crops(size: int, count: int = 3) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
-
-
-def _graph(name: str) -> Graph:
-    """A graph with fresh weights whose normalisation layers have seen something, as after a training."""
-    return fresh(_card(name))
 
 
 def test_the_card_is_complete(name: str) -> None:
@@ -97,8 +70,8 @@ def test_the_recipe_is_the_papers_and_trains_this_entry(name: str) -> None:
 
 
 def test_shapes_types_and_ranges(name: str) -> None:
-    card = _card(name)
-    detection = TorchDetector(card, _graph(name))(_crops(card.crop.size_px))
+    card = small_card(name)
+    detection = TorchDetector(card, fresh_graph(name))(random_crops(card.crop.size_px))
     assert detection.score.shape == (3,)
     assert detection.features.ndim == 2
     assert detection.features.shape[0] == 3
@@ -113,9 +86,9 @@ def test_shapes_types_and_ranges(name: str) -> None:
 
 def test_the_function_of_the_net_is_the_one_that_finished_runs_were_trained_with(name: str) -> None:
     """Whoever changes it on purpose changes the net's entry in experiments/revisions.json, and its numbers here."""
-    graph = Graph(_card(name))
+    graph = Graph(small_card(name))
     _fill(graph.net)
-    crops = torch.from_numpy(_crops(SMALL, 2)).permute(0, 3, 1, 2)
+    crops = torch.from_numpy(random_crops(SMALL, 2)).permute(0, 3, 1, 2)
     with torch.inference_mode():
         output = graph.eval().raw(crops)
     features = output.features.double()
@@ -142,8 +115,8 @@ def _fill(net: torch.nn.Module) -> None:
 
 
 def test_column_one_is_fake(name: str) -> None:
-    graph = _graph(name)
-    crops = torch.from_numpy(_crops(_card(name).crop.size_px))
+    graph = fresh_graph(name)
+    crops = torch.from_numpy(random_crops(small_card(name).crop.size_px))
     with torch.no_grad():
         score = graph(crops)[0]
         logits = graph.raw(crops.permute(0, 3, 1, 2)).logits
@@ -152,14 +125,14 @@ def test_column_one_is_fake(name: str) -> None:
 
 def test_every_parameter_gets_a_gradient(name: str) -> None:
     """From what the entry's own recipe minimises."""
-    graph = Graph(_card(name)).train()
+    graph = Graph(small_card(name)).train()
     with torch.no_grad():
         for parameter in graph.parameters():  # some begin at zero, and what they multiply would get no gradient
             parameter.add_(torch.randn_like(parameter) * 0.02)
         for key, parameter in graph.named_parameters():
             parameter.add_(0.3 * key.endswith("bias"))  # so that no filter begins dead
-    size = _card(name).crop.size_px
-    crops = torch.from_numpy(_crops(size, 4)).permute(0, 3, 1, 2)
+    size = small_card(name).crop.size_px
+    crops = torch.from_numpy(random_crops(size, 4)).permute(0, 3, 1, 2)
     regions = torch.zeros(4, 1, size, size)
     regions[2:, :, 16:48, 16:48] = 1
     truth = Truth(torch.tensor([0, 0, 1, 1]), regions, torch.ones(4, dtype=torch.bool))
@@ -184,8 +157,8 @@ def _taken_away(graph: Graph) -> set[str]:
 
 
 def test_a_crop_scores_the_same_alone_and_in_a_batch(name: str) -> None:
-    detector = TorchDetector(_card(name), _graph(name))
-    crops = _crops(detector.card.crop.size_px)
+    detector = TorchDetector(small_card(name), fresh_graph(name))
+    crops = random_crops(detector.card.crop.size_px)
     together, alone = detector(crops), detector(crops[1:2])
     np.testing.assert_allclose(together.score[1], alone.score[0], atol=1e-5)
     if together.map is not None and alone.map is not None:
@@ -193,8 +166,8 @@ def test_a_crop_scores_the_same_alone_and_in_a_batch(name: str) -> None:
 
 
 def test_evaluation_is_deterministic_and_dropout_acts_in_training(name: str) -> None:
-    graph = _graph(name)
-    crops = torch.from_numpy(_crops(_card(name).crop.size_px)).permute(0, 3, 1, 2)
+    graph = fresh_graph(name)
+    crops = torch.from_numpy(random_crops(small_card(name).crop.size_px)).permute(0, 3, 1, 2)
 
     def alike() -> bool:
         one, other = graph.raw(crops), graph.raw(crops)
@@ -210,8 +183,8 @@ def test_evaluation_is_deterministic_and_dropout_acts_in_training(name: str) -> 
 
 def test_mixed_precision_changes_little(name: str) -> None:
     """Spectra and residuals of eight-bit mantissas would be noise: what a net is taught must be what it later sees."""
-    graph = _graph(name)
-    crops = torch.from_numpy(_crops(_card(name).crop.size_px)).permute(0, 3, 1, 2)
+    graph = fresh_graph(name)
+    crops = torch.from_numpy(random_crops(small_card(name).crop.size_px)).permute(0, 3, 1, 2)
     with torch.no_grad():
         exact = graph.raw(crops).features
         with torch.autocast("cpu", torch.bfloat16):
@@ -220,33 +193,9 @@ def test_mixed_precision_changes_little(name: str) -> None:
 
 
 def test_an_empty_batch_is_an_empty_detection(name: str) -> None:
-    size = _card(name).crop.size_px
-    detection = TorchDetector(_card(name), _graph(name))(np.zeros((0, size, size, 3), np.uint8))
+    size = small_card(name).crop.size_px
+    detection = TorchDetector(small_card(name), fresh_graph(name))(np.zeros((0, size, size, 3), np.uint8))
     assert detection.score.shape == (0,)
-
-
-def test_onnx_equals_torch(name: str, tmp_path: Path) -> None:
-    graph, card = _graph(name), _card(name)
-    folder = export(card, graph, tmp_path / "exported")
-    served = OnnxDetector(folder)
-    assert parity(TorchDetector(card, graph), served, card.crop.size_px, count=3) <= TOLERANCE
-    assert served.identity["weights_sha256"] == served.card.weights
-    one, two = served(_crops(card.crop.size_px, 1)), served(_crops(card.crop.size_px, 40))
-    assert one.score.shape == (1,)
-    assert two.score.shape == (40,)
-    model = onnx.load(folder / ONNX_FILE).graph
-    shapes = {value.name: value.dims for value in model.initializer}
-    widths = [shapes[node.input[1]][0] for node in model.node if node.op_type == "Conv"]
-    assert card.plain_layout == (sum(width < 8 for width in widths) > len(widths) / 2)
-
-
-def test_the_parity_check_notices_other_weights(tmp_path: Path) -> None:
-    card, graph = _card("effnet-map"), _graph("effnet-map")
-    served = OnnxDetector(export(card, graph, tmp_path))
-    with torch.no_grad():
-        for parameter in graph.parameters():
-            parameter.mul_(1.2)
-    assert parity(TorchDetector(card, graph), served, card.crop.size_px) > TOLERANCE
 
 
 @pytest.mark.parametrize("shipped", zoo.SHIPPED)
@@ -259,6 +208,6 @@ def test_a_shipped_detector_is_whole(shipped: str) -> None:
     assert card.licence
     folder = zoo.shipped_folder(shipped)
     assert (folder / ONNX_FILE).stat().st_size <= 20 * 2**20
-    detection = detector(_crops(card.crop.size_px, 2))
+    detection = detector(random_crops(card.crop.size_px, 2))
     assert detection.score.shape == (2,)
     assert (detection.map is not None) == card.has_map

@@ -34,9 +34,14 @@ def _run(folder: Path, architecture: str) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def exported_once(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_run(run, tmp_path_factory.mktemp("exported") / "exported")
+
+
 @pytest.fixture
-def exported(run: Path, tmp_path: Path) -> Path:
-    return export_run(run, tmp_path / "exported")
+def exported(exported_once: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(exported_once, tmp_path / "exported"))
 
 
 def test_a_run_folder_and_its_export_say_the_same(run: Path, exported: Path) -> None:

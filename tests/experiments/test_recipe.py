@@ -81,12 +81,10 @@ def test_a_finetuning_needs_its_stage_one_and_masks(change: tuple[str, str], mes
         load(recipe)
 
 
-def _study(tmp_path: Path, change: tuple[str, str]) -> Plan:
-    recipe = toys.study(tmp_path)
-    text = recipe.read_text()
-    assert change[0] in text
-    recipe.write_text(text.replace(*change))
-    return Plan(recipe, tmp_path / "out")
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The recipe of a toy study, with its photographs beside it."""
+    return toys.study(tmp_path_factory.mktemp("study"))
 
 
 @pytest.mark.parametrize(
@@ -101,10 +99,14 @@ def _study(tmp_path: Path, change: tuple[str, str]) -> Plan:
     ],
 )
 def test_a_study_that_asks_for_what_is_not_there_is_refused(
-    change: tuple[str, str], message: str, tmp_path: Path
+    change: tuple[str, str], message: str, study: Path, tmp_path: Path
 ) -> None:
+    text = study.read_text()
+    assert change[0] in text
+    recipe = study.with_name("changed.toml")
+    recipe.write_text(text.replace(*change))
     with pytest.raises(RecipeError, match=message):
-        _study(tmp_path, change)
+        Plan(recipe, tmp_path / "out")
 
 
 def test_the_packaged_study_has_thirty_detectors() -> None:

@@ -17,6 +17,8 @@ import pytest
 
 from tests.fakes import astronaut, save
 
+pytestmark = pytest.mark.slow
+
 FILES = 14
 ROOT = Path(__file__).parents[2]
 

@@ -21,7 +21,7 @@ from facewitness.training.recipe import LossSection, OptimSection
 from facewitness.types import FacewitnessError, RecipeError, Sample
 from tests.fakes import LIGHTNING_CHATTER, astronaut, save
 
-pytestmark = LIGHTNING_CHATTER
+pytestmark = [*LIGHTNING_CHATTER, pytest.mark.slow]
 TINY = ["optim.epochs=1", "crop.size_px=64", "optim.average=0"]
 
 

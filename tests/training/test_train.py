@@ -21,7 +21,7 @@ from facewitness.training.recipe import CHECKPOINTS, TrainRecipe
 from facewitness.types import RecipeError
 from tests.fakes import LIGHTNING_CHATTER
 
-pytestmark = LIGHTNING_CHATTER
+pytestmark = [*LIGHTNING_CHATTER, pytest.mark.slow]
 
 
 def _train(recipe: Path, out: Path, *overrides: str, resume: bool = False) -> Path:

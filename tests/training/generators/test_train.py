@@ -22,7 +22,8 @@ from facewitness.training.losses import discriminated, fooled
 from facewitness.types import CropProfile, ForgeError, RecipeError
 from tests.fakes import astronaut
 
-pytestmark = [  # Lightning's own, as in test_run.py
+pytestmark = [
+    pytest.mark.slow,  # the others: Lightning's own, as in test_run.py
     pytest.mark.filterwarnings("ignore:.*does not have many workers.*"),
     pytest.mark.filterwarnings("ignore:.*LeafSpec.*"),
     pytest.mark.filterwarnings("ignore:.*Experiment logs directory.*"),

@@ -19,7 +19,7 @@ from facewitness.training.lae.recipe import AskSection
 from facewitness.types import CardError, FacewitnessError, RecipeError, Sample
 from tests.fakes import LIGHTNING_CHATTER, astronaut, save
 
-pytestmark = LIGHTNING_CHATTER
+pytestmark = [*LIGHTNING_CHATTER, pytest.mark.slow]
 
 RECIPE = """
 name = "toy"

@@ -20,7 +20,7 @@ from facewitness.training.train import train
 from facewitness.types import RecipeError
 from tests.fakes import LIGHTNING_CHATTER
 
-pytestmark = LIGHTNING_CHATTER
+pytestmark = [*LIGHTNING_CHATTER, pytest.mark.slow]
 
 RECIPE = """
 name = "toy-search"

@@ -16,6 +16,8 @@ from facewitness.training.search.run import step
 from facewitness.training.search.supernet import Supernet, derive, drawn, measured_costs
 from facewitness.types import FacewitnessError
 
+pytestmark = pytest.mark.slow
+
 
 def _net(**section: object) -> Supernet:
     torch.manual_seed(0)

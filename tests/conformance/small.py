@@ -1,0 +1,28 @@
+"""Every architecture at a size that tests can afford."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from facewitness.detectors import zoo
+from facewitness.detectors.architectures import ARCHITECTURES
+from facewitness.detectors.graph import Graph, fresh
+from facewitness.types import Card, CropProfile
+
+SMALL = 64  # px
+NAMES = list(ARCHITECTURES)
+
+
+def small_card(name: str) -> Card:
+    """The entry at a size that tests can afford."""
+    card = zoo.card(name)
+    return zoo.resized(card, CropProfile(size_px=SMALL, margin=card.crop.margin))
+
+
+def random_crops(size: int, count: int = 3) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
+
+
+def fresh_graph(name: str) -> Graph:
+    """A graph with fresh weights whose normalisation layers have seen something, as after a training."""
+    return fresh(small_card(name))
