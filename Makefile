@@ -27,6 +27,7 @@ test-fast: $(VENV)/.dev-installed ## the tests that are not marked slow
 docs: $(VENV)/.dev-installed ## the documentation site, in out/site; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
+check: ARGS += --cov=facewitness --cov-report=term:skip-covered --cov-fail-under=90 # a floor under what is tested
 check: format-check lint types layers docs test ## format, lint, types, layers, documentation, tests
 
 format-check: $(VENV)/.dev-installed

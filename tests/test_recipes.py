@@ -70,6 +70,7 @@ def test_a_search_is_valid(path: Path) -> None:
     assert len(recipe.search.operations) == 11
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted((FOLDER / "experiments").glob("*.toml")), ids=lambda path: path.stem)
 def test_an_experiment_names_trainings_that_fit(path: Path) -> None:
     recipe = experiments.load(path)

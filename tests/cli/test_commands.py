@@ -210,6 +210,7 @@ def test_detectors_lists_the_zoo() -> None:
     assert [line.split()[0] for line in lines[1 : 1 + len(zoo.names())]] == zoo.names()
 
 
+@pytest.mark.slow
 def test_detectors_shows_what_was_measured_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(zoo, "ARCHITECTURES", {"meso4": zoo.card("meso4")})

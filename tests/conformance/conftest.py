@@ -7,7 +7,7 @@ import torch
 
 from facewitness.detectors.architectures import ARCHITECTURES
 
-LARGE = 10_000_000
+LARGE = 3_000_000
 """Parameters, at the card's own size."""
 
 

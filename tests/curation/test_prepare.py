@@ -146,6 +146,7 @@ def _bytes(out: Path) -> dict[str, bytes]:
     return {p.relative_to(out).as_posix(): p.read_bytes() for p in files}
 
 
+@pytest.mark.slow
 def test_workers_and_parts_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frames, _ = moving(8)
     samples = [Sample(trees.clip(tmp_path / "a.mp4", frames), 0), Sample(save(face(), tmp_path / "b.png"), 0)]

@@ -55,6 +55,7 @@ def mesonet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     )
 
 
+@pytest.mark.slow
 class TestPublished:
     pytestmark = shared
 

@@ -62,6 +62,7 @@ def _bytes(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
 
 
+@pytest.mark.slow
 def test_same_seed_same_bytes_and_another_seed_others(people: Path, tmp_path: Path) -> None:
     for name, seed in (("one", 5), ("two", 5), ("three", 6)):
         _forge(people, tmp_path / name, "selfblend", seed=seed)
@@ -75,6 +76,7 @@ def test_a_forgery_is_stamped_and_a_real_photograph_is_not(people: Path, tmp_pat
     assert stamped == {"real": False, "inpaint-diffusion": True}
 
 
+@pytest.mark.slow
 def test_it_goes_on_where_a_kill_left_it(people: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     _forge(people, out, "selfblend")
@@ -94,6 +96,7 @@ def test_other_settings_in_the_same_folder_are_refused(people: Path, tmp_path: P
         _forge(people, tmp_path / "out", "selfblend", seed=2)
 
 
+@pytest.mark.slow
 def test_people_whose_source_forbids_swaps_are_not_swapped(people: Path, tmp_path: Path) -> None:
     rows = ["path,source,identity,tag,width,height,split"]
     rows += [f"{n}.png,{source},{source}-{n},,512,512,test" for n, source in (("a", "everyday"), ("b", "everyday"))]

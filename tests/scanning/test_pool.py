@@ -53,6 +53,7 @@ def test_a_reader_answers_as_this_process_would(paths: list[Path]) -> None:
                 np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_a_file_that_kills_its_reader_has_a_status(paths: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     deadly = "r.prepare = lambda path, *rest: os.kill(os.getpid(), 11) if 'deadly' in path.name else real(path, *rest)"
     monkeypatch.setattr(pool, "_START", start(deadly))
@@ -79,6 +80,7 @@ def test_a_reader_that_died_once_is_no_fault_of_the_file(
     assert flag.exists()
 
 
+@pytest.mark.slow
 def test_a_reader_that_hangs_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sleepy = "r.prepare = lambda path, *rest: time.sleep(600) if 'deadly' in path.name else real(path, *rest)"
     monkeypatch.setattr(pool, "_START", start(sleepy))

@@ -126,6 +126,7 @@ def test_a_genotype_that_does_not_fit_is_refused(change: object, message: str) -
         Genotype.parse(whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("genotype", ["darts-v2", "gdas-v1", "random-1"])
 def test_channels_meet_the_budget(genotype: str) -> None:
     channels = channels_for(genotype, 5_600_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import timm
 import torch
 import torchvision
@@ -94,6 +95,7 @@ def test_resnet_is_torchvisions() -> None:
         assert _learnt(Backbone("resnet152")) == _learnt(torchvision.models.resnet152(num_classes=2))
 
 
+@pytest.mark.slow
 def test_vgg_is_torchvisions() -> None:
     ours, theirs = Backbone("vgg16").eval(), torchvision.models.vgg16(num_classes=2).eval()
     names = {"pre_logits.fc1": "classifier.0", "pre_logits.fc2": "classifier.3", "head.fc": "classifier.6"}

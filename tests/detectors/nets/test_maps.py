@@ -140,6 +140,7 @@ def test_capsules_have_the_published_parameters() -> None:
         assert sum(p.numel() for p in CapsuleV2(capsules=3).parameters()) == 2_796_889
 
 
+@pytest.mark.slow
 def test_a_frozen_trunk_stays_as_it_is_in_training() -> None:
     net = CapsuleV2(capsules=2).train()
     assert not net.vgg.training
@@ -190,6 +191,7 @@ def test_fakelocator_begins_from_nothing_with_a_nearly_black_map(segmenter: str)
     assert {norm.momentum for norm in net.modules() if isinstance(norm, nn.BatchNorm2d)} == {0.1}
 
 
+@pytest.mark.slow
 def test_fakelocator_sees_colours_residuals_or_both() -> None:
     x = torch.rand(2, 3, 64, 64)
     flat = torch.full_like(x, 0.3)
