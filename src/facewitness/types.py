@@ -67,7 +67,7 @@ class Sample:
     mask: Path | None = None  # gray-scale fakeness map, Gray(|X - X'|) / 255; None = unknown
     region: Path | None = None  # binary forged region; None = unknown
     landmarks: Points | None = None  # (68, 2) px
-    original: Path | None = None  # the photograph or video that a fake was made from; None = unknown
+    original: Path | None = None  # what a fake was made from, comparable pixel by pixel; None = unknown
     attributes: tuple[str, ...] = ()  # what else is known of the person or the picture, as "smiling"
 
     @property

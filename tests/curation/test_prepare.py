@@ -112,6 +112,18 @@ def test_the_largest_face_is_followed_or_all_are_kept(tmp_path: Path) -> None:
     np.testing.assert_array_equal(image.read(one.path), image.read(both[0].path))
 
 
+def test_an_original_cut_at_another_place_is_none(tmp_path: Path) -> None:
+    points = np.zeros((68, 2), np.float32)
+    real = Sample(tmp_path / "real.mp4", 0)
+    fake = Sample(tmp_path / "fake.mp4", 1, "swap", original=real.path)
+    crops = {
+        name: replace(sample, path=tmp_path / name / "000003.png", landmarks=points + move)
+        for name, sample, move in (("real", real, 0), ("near", fake, 0.4), ("far", fake, 2))
+    }
+    found = preparing._with_originals([(real, [crops["real"]]), (fake, [crops["near"], crops["far"]])])
+    assert [crop.original for crop in found] == [None, crops["real"].path, None]
+
+
 def test_whatever_is_broken_has_a_status_and_stops_nothing(tmp_path: Path) -> None:
     good = trees.clip(tmp_path / "good.mp4", [face()] * 3)
     (tmp_path / "empty.mp4").touch()

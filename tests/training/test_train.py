@@ -106,6 +106,9 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(recipe: Path, tmp_path: Pa
     (folder / "card.json").write_text("{}")
     with pytest.raises(RecipeError, match="already holds a run"):
         _train(recipe, folder)
+    (folder / "recipe.json").write_text("{}")
+    with pytest.raises(RecipeError, match="already holds a run, and it is finished"):
+        _train(recipe, folder, resume=True)
 
 
 @pytest.mark.parametrize("resume", [False, True])

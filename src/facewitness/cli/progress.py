@@ -23,7 +23,9 @@ def progress_bars(quiet: bool) -> Iterator[Progress]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     tasks: dict[str, TaskID] = {}
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    # Lines printed meanwhile are drawn above the bars on a terminal; in a pipe or a file they stay where they belong.
+    mixed = sys.stdout.isatty()
+    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=mixed) as bars:
 
         def show(event: ProgressEvent) -> None:
             if event.task not in tasks:

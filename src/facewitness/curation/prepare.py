@@ -174,11 +174,12 @@ def _write(out: Path, name: str, sample: Sample, seen: Seen, one: Cut, track: in
 
 
 def _with_originals(crops: Sequence[tuple[Sample, Sequence[Sample]]]) -> Iterator[Sample]:
-    """Yield the crops, those of forgeries with the crop of the same frame of their original, if there is one."""
-    written = {(sample.path, crop.path.name): crop.path for sample, own in crops for crop in own}
+    """Yield the crops; a forgery's has the crop of the same frame of its original, if both were cut at one place."""
+    written = {(sample.path, crop.path.name): crop for sample, own in crops for crop in own}
     for sample, own in crops:
         for crop in own:
-            yield replace(crop, original=written.get((sample.original or Path(), crop.path.name)))
+            other = written.get((sample.original or Path(), crop.path.name))
+            yield replace(crop, original=other.path if other and manifest.same_place(other, crop) else None)
 
 
 def _rows(out: Path, sample: Sample, entry: Mapping[str, Any]) -> Iterator[Sample]:

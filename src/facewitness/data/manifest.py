@@ -65,18 +65,23 @@ def read(path: Path, *, check_files: bool = False) -> list[Sample]:
 
 def _with_originals(samples: Sequence[Sample]) -> list[Sample]:
     """For tables without the column: a fake's original is the real of its person with the same landmarks."""
-    reals: dict[tuple[str, str], list[tuple[Path, Points]]] = {}
+    reals: dict[tuple[str, str], list[Sample]] = {}
     for sample in samples:
-        if not sample.label and sample.landmarks is not None:
-            reals.setdefault((sample.dataset, sample.person), []).append((sample.path, sample.landmarks))
+        if not sample.label:
+            reals.setdefault((sample.dataset, sample.person), []).append(sample)
 
     def original(fake: Sample) -> Path | None:
-        if fake.landmarks is None:
-            return None
         alike = reals.get((fake.dataset, fake.person), [])
-        return next((path for path, other in alike if np.abs(other - fake.landmarks).max() < _SAME_PX), None)
+        return next((real.path for real in alike if same_place(real, fake)), None)
 
     return [replace(sample, original=original(sample)) if sample.label else sample for sample in samples]
+
+
+def same_place(one: Sample, other: Sample) -> bool:
+    """Return whether the landmarks of two samples agree, so that their pictures can be compared pixel by pixel."""
+    if one.landmarks is None or other.landmarks is None:
+        return False
+    return bool(np.abs(one.landmarks - other.landmarks).max() < _SAME_PX)
 
 
 def write(samples: Sequence[Sample], path: Path) -> None:

@@ -62,7 +62,7 @@ def crop_sample(sample: Sample, profile: CropProfile) -> FaceCrop:
 
 
 def choose(sample: Sample, profile: CropProfile) -> Chosen | FaceCrop:
-    """Read a sample's photograph and choose its face; a Cut without a crop says why there is none."""
+    """Read a sample's photograph and choose its face; a ``FaceCrop`` without a crop says why there is none."""
     try:
         rgb = image.read(sample.path)
     except MediaError as error:
@@ -90,7 +90,7 @@ def match(found: Sequence[faces.Face], landmarks: Points) -> faces.Face | None:
 def crop_samples(
     samples: Sequence[Sample], profile: CropProfile, workers: int | None = None
 ) -> Generator[FaceCrop, None, None]:
-    """``cut`` for each sample, in order, made ahead by worker processes.
+    """Yield ``crop_sample`` of each sample, in order, made ahead by worker processes.
 
     ``workers`` None takes one per core, or none if the samples are few; 0 cuts in this process.
 

@@ -54,7 +54,7 @@ class Requirement(NamedTuple):
 
 
 def read(folder: Path) -> Evaluation:
-    """An evaluation folder as ``evaluation.run.evaluate`` leaves it.
+    """An evaluation folder as ``evaluation.evaluate.evaluate`` leaves it.
 
     Raises:
         ManifestError: it is not one, or is not finished.

@@ -57,13 +57,7 @@ def is_judged(plan: Plan, run: Run, need: Needs) -> bool:
 
 
 def judge(
-    plan: Plan,
-    run: Run,
-    need: Needs,
-    cutter: CropCache,
-    *,
-    progress: Progress,
-    workers: int | None = None,
+    plan: Plan, run: Run, need: Needs, cutter: CropCache, *, progress: Progress, workers: int | None = None
 ) -> None:
     """Measure what is asked of a finished run."""
     if need.scores is None or need.scores:
@@ -126,3 +120,10 @@ def finished(plan: Plan, names: Sequence[str]) -> Mapping[str, list[Run]]:
     """Return the finished runs of each name, by seeds; names without one are left out."""
     found = {name: [run for run in plan.seeded(name) if plan.is_trained(run)] for name in names}
     return {name: runs for name, runs in found.items() if runs}
+
+
+def judged(plan: Plan, names: Sequence[str]) -> dict[str, list[pl.DataFrame]]:
+    """Return the scores of each name's finished runs, by seeds; names of which one was not judged are left out."""
+    found = {name: [scores(plan, run) for run in runs] for name, runs in finished(plan, names).items()}
+    whole = {name: [table for table in tables if table is not None] for name, tables in found.items()}
+    return {name: tables for name, tables in whole.items() if len(tables) == len(found[name])}

@@ -79,7 +79,7 @@ def make_set(
     workers: int | None = None,
     progress: Progress = None,
 ) -> Path:
-    """Find the faces of ``samples``, plan, forge, write; return the manifest. See ``forge_folder``."""
+    """Find the faces of ``samples``, plan, forge, write; return the manifest. See ``forge_dataset``."""
     image.suffix(style.encoding)  # an unknown encoding fails here, before any work
     weights = {name: generators.identity(name) for name in methods if METHODS[name].network}
     square = None if style.square is None else [style.square.size_px, style.square.margin]

@@ -69,10 +69,11 @@ def fit(
         raise KeyboardInterrupt from None
 
 
-def open_folder(out: Path, settings: Recipe, *, resume: bool) -> Path | None:
+def open_folder(out: Path, settings: Recipe, *, resume: bool, last_file: str = cards.FILE) -> Path | None:
     """Make the run folder, and return the checkpoint to go on from; None where the run begins.
 
-    A run that was stopped before its first checkpoint begins anew, with or without ``resume``.
+    A run that was stopped before its first checkpoint begins anew, with or without ``resume``. ``last_file`` is what a
+    run writes last, by which it is known to be finished.
 
     Raises:
         RecipeError: it holds another run, or none to resume.
@@ -80,8 +81,10 @@ def open_folder(out: Path, settings: Recipe, *, resume: bool) -> Path | None:
     recipe, last = out / "recipe.json", out / CHECKPOINTS / "last.ckpt"
     if resume and not recipe.exists():
         raise RecipeError(f"{out}: no run to resume; leave out --resume")
-    if not resume and (last.exists() or (out / cards.FILE).exists()):
+    if last.exists() and not resume:
         raise RecipeError(f"{out} already holds a run: give another --out, or --resume to go on with it")
+    if (out / last_file).exists() and not last.exists():
+        raise RecipeError(f"{out} already holds a run, and it is finished: give another --out")
     if resume and _learning(json.loads(recipe.read_text(encoding="utf-8"))) != _learning(
         settings.model_dump(mode="json")
     ):
@@ -148,13 +151,7 @@ def wanted(settings: TrainRecipe) -> list[Sample]:
 
 
 def pairs_of(
-    own: Sequence[Sample],
-    what: str,
-    settings: TrainRecipe,
-    crop: CropProfile,
-    *,
-    train: bool,
-    progress: Progress,
+    own: Sequence[Sample], what: str, settings: TrainRecipe, crop: CropProfile, *, train: bool, progress: Progress
 ) -> Pairs:
     """Pairs of some photographs; ``what`` these are is said where there is no real one among them.
 
@@ -200,12 +197,7 @@ def _one_thread(_: int) -> None:
 
 
 def trainer_of(
-    settings: TrainRecipe,
-    out: Path,
-    extra: Sequence[callbacks.Callback],
-    *,
-    progress: Progress,
-    **options: Any,
+    settings: TrainRecipe, out: Path, extra: Sequence[callbacks.Callback], *, progress: Progress, **options: Any
 ) -> lightning.Trainer:
     """A trainer that keeps the last epoch, stops when the validation loss no longer falls, and reports."""
     chosen = settings.trainer

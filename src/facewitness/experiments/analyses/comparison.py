@@ -14,7 +14,6 @@ from facewitness.evaluation import tables
 from facewitness.evaluation.tables import number, row
 from facewitness.experiments import measure
 from facewitness.experiments.analyses.context import Context, Rendered
-from facewitness.experiments.plan import Plan
 from facewitness.experiments.sections import ComparisonSection
 from facewitness.experiments.seen_unseen import GAP, SEEN, UNSEEN, seen_unseen_rows
 from facewitness.reporting import figures, markdown
@@ -35,14 +34,15 @@ class Trained(NamedTuple):
 def render(context: Context, section: ComparisonSection) -> Rendered:
     """Return the comparison's tables and its plot."""
     plan = context.plan
-    rows, folders = _judged(plan, section)
+    judged = measure.judged(plan, section.runs or plan.trainings())
+    rows = [row for name, scores in judged.items() for row in seen_unseen_rows(plan.label(name), scores, section.seen)]
     if not rows:
         return Rendered("", [])
     table = tables.build(rows)
     if context.file is None:
         return Rendered("", rows)
     order = _order(table)
-    trained = {name: _trained(folders[name]) for name in order}
+    trained = {plan.label(name): _trained(plan.trained(name)) for name in judged}
     reported = {plan.label(name): run.reported for name, run in plan.sections.items() if run.reported}
     figure = context.figure(".png")
     assert figure is not None
@@ -57,18 +57,6 @@ def render(context: Context, section: ComparisonSection) -> Rendered:
         _settings(order, trained),
     ]
     return Rendered("\n\n".join(part for part in parts if part), rows)
-
-
-def _judged(plan: Plan, section: ComparisonSection) -> tuple[list[dict[str, Any]], dict[str, list[Path]]]:
-    """The rows of every detector all of whose finished seeds were judged, and its run folders."""
-    rows: list[dict[str, Any]] = []
-    folders = {}
-    for name, runs in measure.finished(plan, section.runs or plan.trainings()).items():
-        judged = [scores for run in runs if (scores := measure.scores(plan, run)) is not None]
-        if len(judged) == len(runs):
-            rows += seen_unseen_rows(plan.label(name), judged, section.seen)
-            folders[plan.label(name)] = [plan.folder(run) for run in runs]
-    return rows, folders
 
 
 def plot(table: pl.DataFrame, order: Sequence[str], file: Path) -> None:

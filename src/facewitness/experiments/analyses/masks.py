@@ -58,18 +58,12 @@ def _kinds(section: SeenUnseenSection) -> list[tuple[str, str]]:
 
 
 def _rows(context: Context, names: Sequence[str], seen: str, unseen: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for name, runs in measure.finished(context.plan, names).items():
-        scores = [_scores(context, run, [seen, unseen]) for run in runs]
-        judged = [table for table in scores if table is not None]
-        if len(judged) == len(runs):
-            rows += seen_unseen_rows(context.plan.label(name), judged, [seen])
-    return rows
-
-
-def _scores(context: Context, run: Run, methods: Sequence[str]) -> pl.DataFrame | None:
-    table = measure.scores(context.plan, run)
-    return None if table is None else table.filter((pl.col("label") == 0) | pl.col("method").is_in(list(methods)))
+    wanted = (pl.col("label") == 0) | pl.col("method").is_in([seen, unseen])
+    return [
+        row
+        for name, tables in measure.judged(context.plan, names).items()
+        for row in seen_unseen_rows(context.plan.label(name), [table.filter(wanted) for table in tables], [seen])
+    ]
 
 
 def gains(context: Context, section: MaskGainSection) -> pl.DataFrame:

@@ -36,20 +36,21 @@ SPOTTED = 0.01  # a real photograph is, if more than this share of its map is at
 def render(context: Context, section: MetricsSection) -> Rendered:
     """Return a table with a line for each run and group of methods."""
     runs = finished(context.plan, section.runs)
-    figures: list[Path] = []
-    rows = [row for name, seeds in runs.items() for row in _rows_of_run(context, section, name, seeds, figures)]
+    rows = [row for name, seeds in runs.items() for row in _rows_of_run(context, section, name, seeds)]
     if section.mean_map and runs:
         rows += _rows_of_mean_maps(context, section, context.plan.folder(next(iter(runs.values()))[0]))
     shown = [*section.metrics, *([CLUSTERED] if section.clustered else [])]
     title = section.title or "Metrics"
-    picture = _copied(context, figures[0], title) if figures else ""
+    folders = (_clusters(context, seeds[0], methods) for seeds in runs.values() for methods in section.judged.values())
+    drawn = (folder / FIGURE for folder in folders if section.clustered and (folder / FIGURE).exists())
+    picture = _copied(context, next(drawn, None), title)
     return Rendered(section_text(title, section.text, _table(rows, shown) or "Not measured.", picture), rows)
 
 
 def _rows_of_run(
-    context: Context, section: MetricsSection, name: str, seeds: Sequence[Run], figures: list[Path]
+    context: Context, section: MetricsSection, name: str, seeds: Sequence[Run]
 ) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a run for every group of methods; ``figures`` receives the pictures of its clusters."""
+    """Yield the rows of a run for every group of methods."""
     judged = [_rows_of(context, run) for run in seeds]
     for group, methods in section.judged.items():
         parts = [_part(one, methods, section.small) for one in judged]
@@ -57,9 +58,7 @@ def _rows_of_run(
             continue  # no fake so small, or none with a face
         values = metrics_of(*parts)
         if section.clustered:
-            folder = context.plan.out / "clusters" / slug(f"{context.plan.folder(seeds[0]).name}-{'-'.join(methods)}")
-            values[CLUSTERED] = _clustered(context, seeds[0], folder, methods)
-            figures.append(folder / FIGURE)
+            values[CLUSTERED] = _clustered(context, seeds[0], methods)
         yield from tidy(values, parts, detector=context.plan.label(name), set=group)
 
 
@@ -109,7 +108,7 @@ def _by_mean_map(context: Context, methods: Sequence[str], folder: Path) -> pl.D
     detector = mean_mask.mean_map(manifest, methods, cards.read(folder).crop)
     place = context.plan.out / "judged" / slug(f"{mean_mask.NAME}-{'-'.join(methods)}")
     options: dict[str, Any] = {"operators": (), "disorganised": False, "limit": context.plan.settings.limit}
-    return pl.read_parquet(measure(manifest, detector, place, methods=methods, progress=None, **options).read_bytes())
+    return pl.read_parquet(measure(manifest, detector, place, methods=methods, **options).read_bytes())
 
 
 def _on_reals(parts: Sequence[pl.DataFrame]) -> dict[str, Interval]:
@@ -121,8 +120,13 @@ def _on_reals(parts: Sequence[pl.DataFrame]) -> dict[str, Interval]:
     return {metric: values[metric] for metric in REAL_METRICS}
 
 
-def _clustered(context: Context, run: Run, out: Path, methods: Sequence[str]) -> Interval:
+def _clusters(context: Context, run: Run, methods: Sequence[str]) -> Path:
+    return context.plan.out / "clusters" / slug(f"{context.plan.folder(run).name}-{'-'.join(methods)}")
+
+
+def _clustered(context: Context, run: Run, methods: Sequence[str]) -> Interval:
     """The mean accuracy of ten draws, with the lowest and the highest."""
+    out = _clusters(context, run, methods)
     manifest, limit = context.plan.manifest_of(run.name), context.plan.settings.limit
     asked = {"sha256": manifests.digest(manifest), "methods": list(methods), "limit": limit}
     known = json.loads((out / RECORD).read_text(encoding="utf-8")) if (out / RECORD).exists() else {}
@@ -134,7 +138,7 @@ def _clustered(context: Context, run: Run, out: Path, methods: Sequence[str]) ->
 
 def _copied(context: Context, figure: Path | None, title: str) -> str:
     target = context.figure(f"-{slug(title)}.png")
-    if figure is None or target is None or not figure.exists():
+    if figure is None or target is None:
         return ""
     target.write_bytes(figure.read_bytes())
     return f"![Features by t-SNE, the first of these]({target.name})"

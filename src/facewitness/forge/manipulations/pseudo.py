@@ -1,7 +1,7 @@
 """Pseudo fakes: a photograph blended with an altered copy of itself or with a face of like shape, for the traces alone.
 
-``selfblend`` follows Shiohara & Yamasaki (CVPR 2022) Lengths the recipe
-gives in pixels are for its crops of about 380 px; here they scale with the face.
+``selfblend`` follows Shiohara & Yamasaki (CVPR 2022). Lengths the recipe gives
+in pixels are for its crops of about 380 px; here they scale with the face.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def _odd(rng: np.random.Generator) -> int:
 
 
 def blended(target: Portrait, rng: np.random.Generator, donor: Portrait | None = None) -> Forgery:
-    """Blend in the face of another person of like shape. Face X-ray (Li et al., CVPR 2020)
+    """Blend in the face of another person of like shape. Face X-ray (Li et al., CVPR 2020).
 
     Raises:
         ForgeError: there is no donor.

@@ -51,7 +51,7 @@ def search(
     """
     settings = config.load(recipe, SearchRecipe, overrides)
     out = out or Path("runs") / settings.name
-    checkpoint = loop.open_folder(out, settings, resume=resume)
+    checkpoint = loop.open_folder(out, settings, resume=resume, last_file=FILE)
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
     torch.set_num_threads(settings.trainer.threads or cores())
     crop = CropProfile(size_px=settings.crop.size_px, margin=settings.crop.margin)
