@@ -5,8 +5,6 @@
 This module reads and checks. What a recipe may contain is declared by the pydantic model its verb hands in.
 """
 
-from __future__ import annotations
-
 import re
 import tomllib
 from collections.abc import Mapping, Sequence

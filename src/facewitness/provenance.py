@@ -1,7 +1,5 @@
 """Which software and which machine made a result: versions, system, processor, cores."""
 
-from __future__ import annotations
-
 import json
 import os
 import platform

@@ -1,7 +1,5 @@
 """How result files are written and hashed: whole or not at all, logs of JSON lines, the cache directory."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -4,14 +4,12 @@ NumPy only. Everything here is a value; nothing here reads a file or runs a netw
 holds torch tensors and therefore stands in ``facewitness.detectors.output``, where a light install never imports it.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -175,7 +173,7 @@ class Finding:
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Finding:
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Return the finding of plain values, without its map."""
         verdict = None if data["verdict"] is None else Verdict(data["verdict"])
         return cls(tuple(data["box"]), Status(data["status"]), data["score"], verdict, time_s=data["time_s"])
@@ -217,7 +215,7 @@ class Report:
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Report:
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Return the report of plain values; maps, which are pictures beside it, are not read back.
 
         Raises:

@@ -6,8 +6,6 @@ needs it, so that ``facewitness --help`` answers at once and a scan never loads 
 Exit codes: 0 done; 1 it could not be done (one line on stderr says why and what to do); 2 wrong usage; 130 interrupted.
 """
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """``facewitness data``: cut faces from data sets, check them, divide, join, thin out and show them."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``facewitness export``, ``import`` and ``detectors``: detectors as folders, and what there is."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -9,10 +7,7 @@ from typing import Annotated
 import typer
 
 from facewitness.cli import output
-from facewitness.cli.options import (
-    STYLE,
-    check_choice,
-)
+from facewitness.cli.options import STYLE, check_choice
 
 detectors_app = typer.Typer(**STYLE)
 

@@ -1,7 +1,5 @@
 """How commands answer what goes wrong: one line on stderr and an exit code."""
 
-from __future__ import annotations
-
 import errno
 from typing import Any
 

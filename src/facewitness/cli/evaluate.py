@@ -1,7 +1,5 @@
 """``facewitness evaluate``: measure a detector, also under degradation, also by clusters of its features."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Annotated

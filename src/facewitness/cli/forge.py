@@ -1,7 +1,5 @@
 """``facewitness forge``: make forgeries, list manipulations, build a benchmark set, train generators."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Annotated

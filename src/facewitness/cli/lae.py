@@ -1,7 +1,5 @@
 """``facewitness lae``: train, ask for masks, finetune with what was painted."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

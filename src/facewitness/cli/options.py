@@ -1,7 +1,5 @@
 """Options and arguments that several commands share, and checks of their values."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -39,12 +37,10 @@ DetectorOption = Annotated[
     typer.Option("--detector", "-d", metavar="NAME|FOLDER", help="A name of the zoo, a run folder or an exported one."),
 ]
 DeviceOption = Annotated[
-    str,
-    typer.Option("--device", metavar="NAME", help="cpu, cuda, another provider of onnxruntime, or auto."),
+    str, typer.Option("--device", metavar="NAME", help="cpu, cuda, another provider of onnxruntime, or auto.")
 ]
 RecipeArgument = Annotated[
-    Path,
-    typer.Argument(metavar="RECIPE", parser=_recipe, help="A TOML file, or a name of `facewitness recipes list`."),
+    Path, typer.Argument(metavar="RECIPE", parser=_recipe, help="A TOML file, or a name of `facewitness recipes list`.")
 ]
 DataArgument = Annotated[
     Path,

@@ -1,7 +1,5 @@
 """Show the progress events of the library: a bar on stderr where that is a terminal, nothing where it is not."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """``facewitness recipes``: list and copy the recipes that come with the package."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """``facewitness scan``: photographs in, a report out."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,13 +7,7 @@ from typing import Annotated
 import typer
 
 from facewitness.cli import output
-from facewitness.cli.options import (
-    STYLE,
-    DetectorOption,
-    DeviceOption,
-    WorkersOption,
-    check_detector,
-)
+from facewitness.cli.options import STYLE, DetectorOption, DeviceOption, WorkersOption, check_detector
 from facewitness.cli.progress import progress_bars
 
 scan_app = typer.Typer(**STYLE)
@@ -24,8 +16,7 @@ scan_app = typer.Typer(**STYLE)
 @scan_app.command(epilog="Example: facewitness scan photo.jpg holiday/ --out report", no_args_is_help=True)
 def scan(
     paths: Annotated[
-        list[Path],
-        typer.Argument(metavar="PATH", exists=True, readable=False, help="Photographs and folders of them."),
+        list[Path], typer.Argument(metavar="PATH", exists=True, readable=False, help="Photographs and folders of them.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Folder for the report.")],
     detector: DetectorOption = "default",

@@ -1,17 +1,8 @@
 """``facewitness train`` and ``facewitness search``: a detector from a recipe, cells from data."""
 
-from __future__ import annotations
-
 import typer
 
-from facewitness.cli.options import (
-    STYLE,
-    QuietOption,
-    RecipeArgument,
-    ResumeOption,
-    RunOption,
-    SetOption,
-)
+from facewitness.cli.options import STYLE, QuietOption, RecipeArgument, ResumeOption, RunOption, SetOption
 from facewitness.cli.progress import progress_bars
 
 train_app = typer.Typer(**STYLE)

@@ -3,8 +3,6 @@
 Not a scheduler: a scan, which must survive a worker's death, has a worker pool of its own.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import threading

@@ -1,7 +1,5 @@
 """Progress of long work as events: the library reports, whoever calls it shows."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import NamedTuple, TypeVar
 

@@ -1,7 +1,5 @@
 """Work spread over the machines of a Ray cluster: the functions of ``compute.pool``, with an address for ``jobs``."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 

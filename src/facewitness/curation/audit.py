@@ -4,8 +4,6 @@ People or near-duplicates in two splits; and the AUC that each shortcut feature 
 telling fakes from reals: over everything, within each source, and for each method within the sources it was made from.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass

@@ -1,7 +1,5 @@
 """A contact sheet of a data set: for each method some pictures, and where they were forged."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import cv2

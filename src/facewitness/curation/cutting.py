@@ -3,8 +3,6 @@
 Nothing is written here. Which of the faces are kept is settled when all frames are known (``prepare``).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path

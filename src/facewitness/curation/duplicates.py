@@ -4,8 +4,6 @@ The hash is the sign, about their median, of the 8 x 8 lowest frequencies of a 3
 2010). Encoding, scale and small edits change a few bits of the 64, another photograph about half of them.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import combinations, pairwise

@@ -1,7 +1,5 @@
 """Statistics of a file apart from what its picture shows; none should separate forgeries from reals."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache

@@ -7,8 +7,6 @@
 A long video is cut up between the cores; which of its faces are kept is settled here, when all its frames are known.
 """
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Manifests joined and thinned out. Which split a person belongs to is the business of ``data.splits``."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -4,8 +4,6 @@ Columns are the fields of ``Sample``. Only ``path`` and ``label`` are required. 
 table; it opens no photograph, and deciding which row belongs to which split is the business of ``data.splits``.
 """
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import io

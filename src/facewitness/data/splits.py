@@ -4,8 +4,6 @@ A forged photograph may show several identities (a donor and a target), so ident
 and a group goes whole into one split. Frames of one video stay together as well.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import replace

@@ -3,8 +3,6 @@
 The rules are data: the forge and everything that draws a figure read them here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType

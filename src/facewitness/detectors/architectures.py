@@ -1,7 +1,5 @@
 """The architectures to train, as untrained cards, read from ``architectures.toml``. Nothing is built or loaded here."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Mapping
 from importlib.resources import files

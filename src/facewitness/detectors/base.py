@@ -1,7 +1,5 @@
 """What a detector is to everything that runs one: a protocol, the names of its files, and guards."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, Protocol
 

@@ -1,7 +1,5 @@
 """Cards as JSON, and the hash that ties a card to its weights."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields

@@ -4,8 +4,6 @@ onnxruntime computes in blocks of sixteen channels (AVX-512), and copies a tenso
 block is not filled: before a pool, an addition or the next convolution.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterator
 

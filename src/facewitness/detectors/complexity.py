@@ -1,7 +1,5 @@
 """How large a net is: what it learns, and what one crop costs. Counted, not looked up."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import torch

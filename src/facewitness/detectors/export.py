@@ -1,7 +1,5 @@
 """A finished run becomes a folder that onnxruntime serves: ONNX, card, and a proof that both runtimes agree."""
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``Graph`` = normalise + net + squash in one module: what torch runs is what ONNX exports, so the two cannot drift."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import Any
 

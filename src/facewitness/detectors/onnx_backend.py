@@ -1,7 +1,5 @@
 """A detector on onnxruntime: no torch, starts in a fraction of a second."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

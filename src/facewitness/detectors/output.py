@@ -1,7 +1,5 @@
 """The sixth type: what every net returns. Apart from ``facewitness.types`` because it holds torch tensors."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from torch import Tensor

@@ -5,8 +5,6 @@ ClassNSeg's first half is the forged one, which ``nets.autoencoders`` keeps insi
 safetensors, or ``torch.load(weights_only=True)``.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -73,11 +71,7 @@ def read_mesonet(files: Sequence[Path]) -> tuple[str, State]:
     convolutions, norms, dense = (kinds.get(kind, []) for kind in ("conv2d", "batch_normalization", "dense"))
     name = "meso4" if len(convolutions) == 4 else "mesoinception4"
     net = Graph(zoo.card(name)).net
-    ours: Mapping[type[nn.Module], list[Any]] = {
-        nn.Conv2d: convolutions,
-        nn.BatchNorm2d: norms,
-        nn.Linear: dense,
-    }
+    ours: Mapping[type[nn.Module], list[Any]] = {nn.Conv2d: convolutions, nn.BatchNorm2d: norms, nn.Linear: dense}
     state: State = {}
     for kind, theirs in ours.items():
         names = [own for own, module in net.named_modules() if isinstance(module, kind)]

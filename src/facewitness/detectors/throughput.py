@@ -1,7 +1,5 @@
 """How fast detectors are on this machine: measured when asked, kept in the user's cache, listed by ``detectors``."""
 
-from __future__ import annotations
-
 import json
 import tempfile
 import time

@@ -1,7 +1,5 @@
 """A detector on torch: a run folder as training left it, or a Graph in memory."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The one registry: the shipped detectors, every architecture to train, and ``load``, which opens any."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Where detectors look, as a picture: the map of those that draw one, Grad-CAM of those that do not."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path

@@ -4,8 +4,6 @@ FakeLocator, section IV-D: the encoder's features are brought to two dimensions 
 k-means, neither of which sees a label; one labelled photograph says which cluster is which.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

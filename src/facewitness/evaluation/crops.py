@@ -5,8 +5,6 @@ own profile. What differs is that one face of the photograph is chosen, the one 
 processes, so everything that goes in and out can be pickled.
 """
 
-from __future__ import annotations
-
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import partial

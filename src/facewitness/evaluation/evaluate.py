@@ -4,8 +4,6 @@ An evaluation folder holds ``scores.parquet`` (a row for each photograph), ``tab
 for each number) and ``evaluation.json`` (what was judged, on what, with which software, by which command).
 """
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence

@@ -4,8 +4,6 @@ Every number comes from a table, every judgement is computed (``evaluation.requi
 words.
 """
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,11 +23,7 @@ _KINDS = ("real", "fake")
 
 
 def write(
-    page: Path,
-    folder: Path,
-    *,
-    left_out: Mapping[str, Path] | None = None,
-    trained_on: Sequence[str] | None = None,
+    page: Path, folder: Path, *, left_out: Mapping[str, Path] | None = None, trained_on: Sequence[str] | None = None
 ) -> None:
     """Write the report of the evaluation in ``folder``.
 
@@ -75,12 +69,7 @@ def write(
     write_text(page, text)
 
 
-def insert(
-    file: Path,
-    folder: Path,
-    *,
-    left_out: Mapping[str, Path] | None = None,
-) -> None:
+def insert(file: Path, folder: Path, *, left_out: Mapping[str, Path] | None = None) -> None:
     """Replace what stands between the marks ``OPEN`` and ``CLOSE`` of a Markdown file by a short table.
 
     Raises:

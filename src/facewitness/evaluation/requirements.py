@@ -1,7 +1,5 @@
 """What is asked of a default detector, held against the numbers of its evaluation. Computed, never judged by hand."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

@@ -5,8 +5,6 @@ is the picture alone; at level 0 the crop is the one ``evaluate`` judges. The tr
 fakeness (FakeLocator, eq. 7), worked out anew from the damaged photograph and its damaged original.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import zlib

@@ -4,8 +4,6 @@ From the rows of ``evaluation.robustness`` to the tidy table, a set for each ope
 gamma: its share of the undamaged one (FakeLocator, figures 13 and 15); and a report with curves.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

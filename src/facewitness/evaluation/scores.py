@@ -5,8 +5,6 @@ that decides a score: the card with its weights, the manifest, the split. A row 
 was made from have the size and time they had.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import shutil

@@ -5,8 +5,6 @@ Slices: ``all``; ``method``, the fakes of one method against all the reals of th
 Nothing here touches a pixel: any number can be made again from ``scores.parquet``.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple

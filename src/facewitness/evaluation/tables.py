@@ -5,8 +5,6 @@ at 0.5 against the forged region, ``iou_gray@0.1`` at 0.1 against the gray-scale
 degraded X over the undamaged one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType

@@ -1,7 +1,5 @@
 """What a map has to beat: one that does not look at the photograph at all."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """A model card for each architecture of the zoo, from its ``Card``, its recipe and a comparison. No number by hand."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import polars as pl

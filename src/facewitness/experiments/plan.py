@@ -3,8 +3,6 @@
 A finished run is therefore never trained twice, and a change costs only the runs that it changes.
 """
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import json

@@ -6,8 +6,6 @@ of their values. A string that is nothing but a placeholder takes the value as i
 ``{seed}`` stays, and is filled in for each seed of a run.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections import Counter

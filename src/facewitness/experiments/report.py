@@ -1,7 +1,5 @@
 """Writes an experiment's table and report from what its runs have left; what is missing is left out or named."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType

@@ -3,8 +3,6 @@
 A run that fails is reported and ends neither the others nor the experiment; those that depend on it are skipped.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence

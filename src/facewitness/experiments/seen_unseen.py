@@ -4,8 +4,6 @@ Every number is a mean over seeds; its interval is a percentile bootstrap of peo
 sets. No photograph is read here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """Grad-CAM, plain and guided: where a detector without a map of its own looks, by captum."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager

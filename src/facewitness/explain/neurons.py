@@ -7,8 +7,6 @@ A norm behind a neuron moves the values that are tried with it, so that holding 
 layer's units are held by running the net (``effects_by_running``).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import comb
 from typing import Literal, NamedTuple

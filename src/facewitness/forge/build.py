@@ -1,7 +1,5 @@
 """``facewitness forge build``: make a benchmark set from a recipe, methods x splits x counts with as many reals."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path

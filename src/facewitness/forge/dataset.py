@@ -8,8 +8,6 @@ pictures, however many workers.
     OUT/summary.json (how many, what was passed over and why, how long it took)
 """
 
-from __future__ import annotations
-
 import json
 import time
 from collections import Counter, defaultdict

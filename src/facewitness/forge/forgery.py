@@ -1,7 +1,5 @@
 """What a manipulation is and what it returns. The manipulations themselves stand one family a file beside this one."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple

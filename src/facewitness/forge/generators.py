@@ -3,8 +3,6 @@
 CACHE/forge/METHOD/model.onnx    CACHE/forge/METHOD/card.json (what was trained, on whom, how; the file's SHA-256)
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping

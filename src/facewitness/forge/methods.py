@@ -1,7 +1,5 @@
 """The list of manipulations, name -> method. Everything that makes, lists or learns from forgeries reads it here."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from types import MappingProxyType
 

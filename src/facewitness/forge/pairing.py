@@ -4,8 +4,6 @@
 the target's source and split, and identity swaps are kept to people whose source allows them.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence

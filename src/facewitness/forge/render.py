@@ -1,7 +1,5 @@
 """What is made of one photograph: the work of one process, which knows nothing of the others."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
 from pathlib import Path

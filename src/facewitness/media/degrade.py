@@ -4,8 +4,6 @@ Every operator keeps the picture's size, so that a map and its truth stay on one
 seed does the same to the two pictures of a pair. Compression, blur, noise and low resolution are FakeLocator's.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

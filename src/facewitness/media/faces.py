@@ -4,8 +4,6 @@ The finder is dlib's HOG detector with the 68-point model of ``face_recognition_
 research use). Pixel centres lie on whole numbers throughout, as in OpenCV.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path

@@ -5,8 +5,6 @@ through ``encode``, so that no encoder can tell the two apart. Colour profiles a
 stored values, as in training. This module knows nothing of faces, videos or folders.
 """
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import io
@@ -31,16 +29,7 @@ MAX_PIXELS = 150_000_000
 """Pixels above which a photograph is refused before a single one is decoded (450 MB as RGB)."""
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF")  # JPEG includes MPO, which many telephones write
-_MAGIC = (
-    b"\xff\xd8\xff",
-    b"\x89PNG\r\n\x1a\n",
-    b"II*\x00",
-    b"MM\x00*",
-    b"II+\x00",
-    b"MM\x00+",
-    b"BM",
-    b"GIF8",
-)
+_MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+", b"BM", b"GIF8")
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 _SUFFIX_OF = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
 _COMPOSITE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeSynthetic"

@@ -1,7 +1,5 @@
 """Where the parts of a face are: from its 68 landmarks, or from a face-parsing network of 19 classes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType

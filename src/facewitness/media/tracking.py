@@ -1,7 +1,5 @@
 """Which face of one frame is the same as which of the next: boxes alone, frames in order of time."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 

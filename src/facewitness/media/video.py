@@ -4,8 +4,6 @@ A frame's number is its place in the order of presentation, counted from 0. Whic
 packets alone, so that a seek gives the same picture as decoding through. Nothing here knows of faces.
 """
 
-from __future__ import annotations
-
 import errno
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Pictures for eyes: the heat of a map, and contact sheets of labelled tiles."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import lru_cache
 

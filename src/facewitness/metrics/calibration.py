@@ -1,7 +1,5 @@
 """Whether a score means what it says: expected calibration error."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from facewitness.metrics.detection import Numbers, Weighted, ratio

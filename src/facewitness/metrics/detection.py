@@ -6,8 +6,6 @@ absent, it is NaN. A metric is a function that also takes ``weights`` (B, N), B 
 returns (B,): that is what ``metrics.intervals`` draws from. ``evaluated`` gives the number of plain scores.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 

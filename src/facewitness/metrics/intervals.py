@@ -4,8 +4,6 @@ A percentile bootstrap (Efron, 1979). What is drawn is not a photograph but a gr
 person, and the forgeries made of them, err together, and drawing them one by one would make intervals too narrow.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple

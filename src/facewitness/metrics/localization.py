@@ -6,8 +6,6 @@ above ``threshold``. One convention for empty masks, everywhere: calling nothing
 and Dice 1), calling anything there is wrong (0), however little; ``false_positive_area`` says how little.
 """
 
-from __future__ import annotations
-
 import math
 
 import cv2

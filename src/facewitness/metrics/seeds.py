@@ -3,8 +3,6 @@
 An ``Each`` is a function of labels (N,) and weights (B, N) that answers (seeds, B).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Figures as files: matplotlib without a screen, and PNGs that do not say when they were made."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A report in Markdown as one HTML file with its pictures inside."""
 
-from __future__ import annotations
-
 import base64
 import html
 import re

@@ -1,7 +1,5 @@
 """Pieces of a report in Markdown: tables, readable counts, the provenance section."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime

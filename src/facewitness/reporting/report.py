@@ -1,7 +1,5 @@
 """A report: title, introduction, discussion, sections, provenance; in Markdown."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Templates of pages, in Jinja, beside the module that fills them in."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

@@ -3,8 +3,6 @@
 Nothing is opened here. What cannot be listed is a problem with a status, not an exception.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import stat

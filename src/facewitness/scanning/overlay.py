@@ -4,8 +4,6 @@ Heat is drawn for eyes; the numbers are in the map files: 8-bit gray PNGs on the
 a fakeness of 1. Nothing here decides anything.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

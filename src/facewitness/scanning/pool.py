@@ -5,8 +5,6 @@ come. One that dies or says nothing for too long is replaced. A file that gave n
 time, or after a chunk, the file gets a status.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import queue
@@ -17,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from facewitness.scanning.image import Prepared, failed
 from facewitness.scanning.worker import receive, send
@@ -49,7 +48,7 @@ class WorkerPool:
         self._processes: set[subprocess.Popen[bytes]] = set()
         self._threads: list[threading.Thread] = []
 
-    def __enter__(self) -> WorkerPool:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -4,8 +4,6 @@ A page is made from the entries of ``results.jsonl`` and the names of their pict
 files there are, it stays a page that opens: the most suspicious are shown, the rest are counted.
 """
 
-from __future__ import annotations
-
 import base64
 import heapq
 import shlex
@@ -64,7 +62,7 @@ class Page:
     """Collects entries one by one, in bounded memory, and becomes HTML."""
 
     overlays: Path
-    _order: count[int] = field(default_factory=count)
+    _order: "count[int]" = field(default_factory=count)
     _shown: list[tuple[float, int, Mapping[str, Any], Mapping[str, Any]]] = field(default_factory=list)
     _listed: list[Mapping[str, Any]] = field(default_factory=list)
 

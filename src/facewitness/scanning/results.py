@@ -1,7 +1,5 @@
 """The JSON Schema of a report: the one format of results.jsonl, of the store, and of programs."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from facewitness.types import REPORT_FORMAT, Status, Verdict

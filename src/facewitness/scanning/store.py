@@ -4,8 +4,6 @@ A row is a file as one detector saw it. A killed process loses at most the group
 found again by path, size and time of change, and by what the detector is. It knows nothing of photographs.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -14,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from facewitness.scanning.files import File
 from facewitness.types import ScanError, Status
@@ -67,7 +65,7 @@ class Store:
         except sqlite3.Error as error:
             raise self._failure(error) from error
 
-    def __enter__(self) -> Store:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -5,8 +5,6 @@ again in it, and so that a crash of a decoder or of the face finder takes nothin
 between two ends of the same installation, each after its length; nothing from outside is ever unpickled.
 """
 
-from __future__ import annotations
-
 import os
 import pickle
 import signal

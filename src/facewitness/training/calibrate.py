@@ -1,7 +1,5 @@
 """Temperature, thresholds and scale of maps of a trained net, learnt on the validation split and on nothing else."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What a net is before its first step: its weights at the start, and what it must have seen of the data."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol, runtime_checkable

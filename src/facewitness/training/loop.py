@@ -1,7 +1,5 @@
 """What every training of the package shares: data, loaders, trainer, checkpoints, the run folder and its record."""
 
-from __future__ import annotations
-
 import json
 import logging
 import platform

@@ -1,7 +1,5 @@
 """Losses of supervised training: of the verdict, of a map of regions, of a map of fakeness."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

@@ -4,8 +4,6 @@ A net never sees the truth; here is where the two meet. Each function takes the 
 and the recipe's section, and is tested against numbers worked out by hand.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple

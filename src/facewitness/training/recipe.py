@@ -1,7 +1,5 @@
 """What a training recipe may say. Values here are the CPU-sized defaults of the recipe ``default-cpu``."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, Literal
 
@@ -91,14 +89,7 @@ class LossSection(Recipe):
     """What is minimised; see ``training.objectives``."""
 
     kind: Literal[
-        "cross-entropy",
-        "squared-error",
-        "patches",
-        "attention",
-        "fakeness",
-        "potential",
-        "capsule",
-        "split-latent",
+        "cross-entropy", "squared-error", "patches", "attention", "fakeness", "potential", "capsule", "split-latent"
     ] = "cross-entropy"
     distance: Literal["absolute", "squared", "focal", "dice"] = "absolute"  # of "fakeness"
     forehead: bool = False  # of "potential": the face's hull reaches above the brows

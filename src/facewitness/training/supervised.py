@@ -1,7 +1,5 @@
 """Supervised training as a Lightning module: an objective, an optimiser, and what validation measures."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable

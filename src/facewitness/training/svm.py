@@ -1,7 +1,5 @@
 """Detectors that are solved and not stepped towards: a linear SVM on a net's fixed features."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from numpy.typing import NDArray

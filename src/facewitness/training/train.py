@@ -1,7 +1,5 @@
 """``facewitness train``: a recipe becomes a run folder with weights, card, scores, environment and checkpoints."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

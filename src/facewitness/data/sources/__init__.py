@@ -1,7 +1,5 @@
 """Readers, one file per layout: ``read`` takes whatever a user names as data, ``listing`` reads a named layout."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from difflib import get_close_matches

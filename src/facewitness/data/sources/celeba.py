@@ -4,8 +4,6 @@ img_align_celeba/000001.jpg (or Img/img_align_celeba, or img_celeba)
 list_attr_celeba.txt  list_eval_partition.txt  identity_CelebA.txt (there or in Anno/ and Eval/; the last optional)
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from facewitness.data.sources.layouts import PICTURES, Choice, demand, files

@@ -6,8 +6,6 @@ A line of the list is ``1 YouTube-real/00170.mp4``, and there **1 means real**. 
 there is no official validation split.
 """
 
-from __future__ import annotations
-
 import re
 from functools import partial
 from pathlib import Path

@@ -11,8 +11,6 @@ or as the code of its authors wants it, ``Mask`` having the names of ``Fake``:
 The parts that come from CelebA and FaceForensics++ are fetched and read by themselves.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +20,7 @@ from facewitness.types import REAL_METHOD, Sample, Split
 METHODS = ("faceapp", "pggan_v1", "pggan_v2", "stargan", "stylegan_celeba", "stylegan_ffhq")
 REALS = ("ffhq",)
 _SPLITS: dict[str, Split] = {
-    **{"train": "train", "validation": "val", "valid": "val", "val": "val", "eval": "val", "test": "test"},
+    **{"train": "train", "validation": "val", "valid": "val", "val": "val", "eval": "val", "test": "test"}
 }
 
 

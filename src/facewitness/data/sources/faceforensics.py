@@ -7,8 +7,6 @@
 ``000_003`` is target, then source. The official split is by pairs and is read from the user's copy of its three lists.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import replace

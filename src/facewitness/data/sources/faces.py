@@ -3,8 +3,6 @@
 ``faces.csv`` has the columns path, source, identity, tag, width, height, split. Every photograph is real.
 """
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Mapping
 from pathlib import Path

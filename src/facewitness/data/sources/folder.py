@@ -5,8 +5,6 @@
 folder without ``real/`` and ``fake/`` every photograph is real and shows a person of its own, named by its path.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from facewitness.data.manifest import UNNAMED_METHOD

@@ -1,7 +1,5 @@
 """What the readers of public data sets have in common: how they are asked, and how a wrong folder is answered."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches

@@ -5,8 +5,6 @@
 There is no official split; a fake and its original are one identity, so that they stay together when one is made.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -4,8 +4,6 @@ Automated Deepfake Detection (arXiv 2106.10705), sections III-B to III-D. N norm
 cell stands between two blocks. Number of blocks, stem and the heads' widths are ours (decision 0008).
 """
 
-from __future__ import annotations
-
 import functools
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -111,12 +109,7 @@ class Add(nn.Module):
     """
 
     def __init__(
-        self,
-        genotype: str = "gdas-v1",
-        channels: int = 44,
-        normal: int = 4,
-        region: bool = True,
-        input: Input = "rgb",
+        self, genotype: str = "gdas-v1", channels: int = 44, normal: int = 4, region: bool = True, input: Input = "rgb"
     ) -> None:
         super().__init__()
         self.front = InputFilter(input)

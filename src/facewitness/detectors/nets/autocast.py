@@ -1,7 +1,5 @@
 """Where 8 bits of a mantissa are too few: spectra and noise residuals stay in float32 under mixed precision."""
 
-from __future__ import annotations
-
 from contextlib import AbstractContextManager, nullcontext
 
 import torch

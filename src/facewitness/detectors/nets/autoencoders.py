@@ -4,8 +4,6 @@ Whichever half is the more active says what a face is. ``decode`` sees one half 
 training that of the truth, which the training hands in; here that of the verdict.
 """
 
-from __future__ import annotations
-
 import itertools
 from typing import NamedTuple
 

@@ -3,8 +3,6 @@
 Their published weights load under timm's own names; ``detectors.published_weights`` reads the other spellings.
 """
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any

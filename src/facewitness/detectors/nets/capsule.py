@@ -1,8 +1,6 @@
 """Capsule-Forensics v2 (Nguyen et al., 2019)."""
 
-from __future__ import annotations
-
-from typing import Any
+from typing import Any, Self
 
 import timm
 import torch
@@ -44,7 +42,7 @@ class CapsuleV2(nn.Module):
         classes = self._route(poses.mT)  # (N, 4, 2)
         return NetOutput(torch.log(torch.softmax(classes, 2).mean(1)), classes.flatten(1))
 
-    def train(self, mode: bool = True) -> CapsuleV2:
+    def train(self, mode: bool = True) -> Self:
         """A frozen VGG stays as it is in evaluation."""
         super().train(mode)
         if self.frozen:

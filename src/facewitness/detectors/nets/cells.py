@@ -5,8 +5,6 @@ cell has two inputs, the outputs of the two cells before it, and four blocks; a 
 (eq. 1); the cell's output is its blocks side by side. While searching, every edge is a mixture of all operations.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -145,7 +143,7 @@ class Genotype:
                         )
 
     @classmethod
-    def parse(cls, text: str) -> Genotype:
+    def parse(cls, text: str) -> "Genotype":
         """One of ``PUBLISHED``, "random-SEED", or JSON as ``json`` writes it.
 
         Raises:
@@ -169,7 +167,7 @@ class Genotype:
         return cls(*cells)  # type: ignore[arg-type]  # __post_init__ sees to it that blocks have two pairs
 
     @classmethod
-    def random(cls, seed: int, blocks: int = BLOCKS) -> Genotype:
+    def random(cls, seed: int, blocks: int = BLOCKS) -> "Genotype":
         """Two cells drawn evenly from the space, without "zero": what a search has to beat."""
         rng = np.random.default_rng(seed)
         names = [name for name in OPERATIONS if name != "zero"]

@@ -1,7 +1,5 @@
 """Spectra as input (Frank et al., ICML 2020, "DCTA"), and the transform they need."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from typing import Literal

@@ -1,7 +1,5 @@
 """EfficientNet as a plain classifier whose last layer begins as small as that of its neighbours."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from torch import nn

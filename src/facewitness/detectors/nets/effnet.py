@@ -4,8 +4,6 @@ Three departures from a plain classifier, with reasons in docs/decisions/0003: t
 residual; the encoder ends at stride 16; the head compares what lies inside the predicted map with what lies outside.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import timm

@@ -1,7 +1,5 @@
 """F3-Net (Qian et al., ECCV 2020): two views of a picture's frequencies."""
 
-from __future__ import annotations
-
 import itertools
 from typing import Any, cast
 

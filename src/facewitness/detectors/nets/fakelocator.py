@@ -4,8 +4,6 @@ Huang et al., FakeLocator, eq. 2, 4 and 5. The limiting layer, which keeps the m
 (the paper allows both places): it is the sigmoid that ``Graph`` lays over every map.
 """
 
-from __future__ import annotations
-
 from typing import Any, cast
 
 import torch

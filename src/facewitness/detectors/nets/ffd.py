@@ -1,7 +1,5 @@
 """Xception with an attention map in its middle (Dang et al., CVPR 2020)."""
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 import timm

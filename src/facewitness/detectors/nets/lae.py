@@ -3,8 +3,6 @@
 Discriminator and comparator belong to training and are not here; nor is any loss.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple, cast
 
 import torch

@@ -1,7 +1,5 @@
 """Meso-4 and MesoInception-4 (Afchar et al., WIFS 2018)."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

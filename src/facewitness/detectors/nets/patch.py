@@ -1,7 +1,5 @@
 """Truncated classifiers that judge patches (Chai et al., ECCV 2020)."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import timm

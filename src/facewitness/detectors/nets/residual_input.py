@@ -1,7 +1,5 @@
 """What a network is shown of a picture: its colours, the noise residuals that a high-pass filter leaves, or both."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

@@ -3,8 +3,6 @@
 Their last layer is two sigmoid units; here their logits are the two columns, and soft-max takes the sigmoids' place.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import torch

@@ -1,7 +1,5 @@
 """Stats-2L (Rahmouni et al., WIFS 2017), which LAE calls StatsNet."""
 
-from __future__ import annotations
-
 import math
 
 import torch

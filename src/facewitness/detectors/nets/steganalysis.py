@@ -5,8 +5,6 @@ residuals along rows and columns, rounded and cut off at -1..1, counted in fours
 IH&MMSec 2017; section 6) computes the same with convolutions and a soft-max, and then lets go of what was fixed.
 """
 
-from __future__ import annotations
-
 import itertools
 
 import torch

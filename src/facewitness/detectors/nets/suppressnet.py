@@ -1,7 +1,5 @@
 """Bayar and Stamm's constrained CNN (IH&MMSec 2016), which LAE calls SuppressNet."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

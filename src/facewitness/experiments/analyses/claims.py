@@ -3,8 +3,6 @@
 Only detectors whose accuracy on their own set is above a guess, its interval too, count.
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import polars as pl

@@ -1,7 +1,5 @@
 """Detectors trained alike: ranking on seen and unseen methods, by family and method, beside the papers' figures."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path

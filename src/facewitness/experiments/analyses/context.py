@@ -1,7 +1,5 @@
 """What a renderer of a section gets and gives back."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Sections that are pictures: maps over forgeries, curves under degradation."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import polars as pl

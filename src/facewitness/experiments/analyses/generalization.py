@@ -4,8 +4,6 @@ Intervals are percentile bootstraps of people. All numbers of a detector come fr
 is a paired one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 

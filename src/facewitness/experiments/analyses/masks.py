@@ -1,7 +1,5 @@
 """LAE's tables: accuracy on a seen and an unseen method, what masks gain, and how they are chosen."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Runs on groups of methods: metrics of verdicts and of gray-scale maps, clusters, maps on real photographs."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence

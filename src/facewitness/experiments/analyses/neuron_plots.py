@@ -1,7 +1,5 @@
 """Figure of RQ4: in how many sets' tops a detector's neurons are, against chance."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import polars as pl

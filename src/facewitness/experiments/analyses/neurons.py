@@ -1,7 +1,5 @@
 """RQ4 of the generalizability study: neurons that contribute on every set, and what comes of keeping only those."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 

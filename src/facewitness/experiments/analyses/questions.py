@@ -1,7 +1,5 @@
 """The sections of a generalizability study: the paper's four research questions, and what is missing."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import polars as pl

@@ -1,7 +1,5 @@
 """What was trained, and the cells that were searched."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from facewitness import storage

@@ -4,8 +4,6 @@ Also reads the neurons of each run (RQ4), and draws the maps of people who may b
 runs' hashes: what is there is not made again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Figures of RQ3: similarity of saliency maps by set, and the maps over forgeries."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -5,8 +5,6 @@ on from there with more methods; and merge, all of whose layers do. A chain is t
 seed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path

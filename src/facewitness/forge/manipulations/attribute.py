@@ -5,8 +5,6 @@ how. The methods differ in their up-sampler alone, which is what leaves the trac
 here as well, so that training and forging mean the same by "lips": ``weight`` and ``recolour`` need no network.
 """
 
-from __future__ import annotations
-
 from functools import partial
 
 import cv2

@@ -6,8 +6,6 @@
 three of its features anew.
 """
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 

@@ -4,8 +4,6 @@ Mirrors NeuralTextures, which changes only this region of a Face2Face tracking. 
 training as in forging.
 """
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray

@@ -4,8 +4,6 @@ The nearest patches are found by propagation and random search over the whole fi
 2009).
 """
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray

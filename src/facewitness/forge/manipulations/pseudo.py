@@ -4,8 +4,6 @@
 in pixels are for its crops of about 380 px; here they scale with the face.
 """
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 

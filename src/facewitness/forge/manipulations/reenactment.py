@@ -4,8 +4,6 @@
 with its model's expression coefficients. The identity stays the target's; a mouth that opens shows the donor's teeth.
 """
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 

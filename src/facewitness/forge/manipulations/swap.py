@@ -1,8 +1,6 @@
 """Identity swaps: a donor's face laid on the target's. ``faceswap`` mirrors FaceForensics++'s FaceSwap: landmark mesh
 warp, colour transfer, feathered blend."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 

@@ -1,8 +1,6 @@
 """Synthesis: a whole face from noise, drawn by a network trained against a critic whose gradient is held down, in
 place of everything that was in the picture. Mirrors PGGAN and StyleGAN. It shows nobody; only head squares allow it."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray

@@ -4,8 +4,6 @@ What differs between a real photograph and its forgery must be the forgery alone
 the other.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

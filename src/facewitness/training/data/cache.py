@@ -4,8 +4,6 @@ A face is kept as the upright window of twice the face's side, reduced to at mos
 enough for any manipulation and any jittered crop. One memory-mapped file holds them all, so that workers share it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

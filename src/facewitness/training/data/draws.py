@@ -1,7 +1,5 @@
 """Which photographs make up an epoch: drawn anew for each to train on, the same for each to validate on."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 

@@ -1,11 +1,9 @@
 """Pairs of crops: a photograph and a forgery of it made on the spot, or two rows of a manifest of either label."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import cv2
 import numpy as np
@@ -72,7 +70,7 @@ class Pairs(Dataset[dict[str, Tensor]]):
     def __len__(self) -> int:
         return len(self.real)
 
-    def without_augmentation(self) -> Pairs:
+    def without_augmentation(self) -> Self:
         """Return the same pairs as they are."""
         other = copy.copy(self)
         other.train = False

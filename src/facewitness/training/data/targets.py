@@ -1,7 +1,5 @@
 """What is taught of a pair beside its labels: where a face could be forged, and FakeLocator's face attention."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A generator against its critics as a Lightning module: reconstruction, edges, an adversarial loss, two optimisers."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

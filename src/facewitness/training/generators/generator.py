@@ -4,8 +4,6 @@ The up-sampler, the skip connections, the dilated middle, the number of decoders
 two manipulations can differ in one of them and in nothing else.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Literal, cast

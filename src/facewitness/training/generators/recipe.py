@@ -1,7 +1,5 @@
 """The recipe of ``facewitness forge train-generator``; each method has its own defaults, sized for two CPU cores."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import Field

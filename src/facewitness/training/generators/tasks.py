@@ -3,8 +3,6 @@
 All of it is made from aligned squares of real photographs, so that no pair of photographs is ever needed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """``facewitness forge train-generator METHOD``: train a method's network and put it where the forge finds it."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections import Counter

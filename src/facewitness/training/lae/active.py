@@ -1,7 +1,5 @@
 """Which fakes deserve a mask: the linear concept model over the encoder's channels (eq. 10), and the choice."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,9 +1,7 @@
 """What LAE's reconstruction is held against: the DCGAN discriminator and the VGG-16 comparator. Training only."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import torch
 import torchvision
@@ -59,7 +57,7 @@ class Comparator(nn.Module):
         shown = _resized(pictures, self.size_px)
         return cast(Tensor, self.layers(((shown + 1) / 2 - self.mean) / self.std))
 
-    def train(self, mode: bool = True) -> Comparator:
+    def train(self, mode: bool = True) -> Self:
         """It never learns."""
         return super().train(False)
 

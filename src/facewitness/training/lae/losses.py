@@ -7,8 +7,6 @@ Labels are the package's: 1 = fake; the paper writes 1 for true. Sums over a bat
 depends on the batch's size, and the attention loss is a mean over pixels, so that none depends on the picture's.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F

@@ -4,8 +4,6 @@
 program needs to read them back stands in ``asked.json``.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

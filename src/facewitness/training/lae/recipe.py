@@ -1,7 +1,5 @@
 """What a recipe of LAE may say: that of any training, and its two stages. Defaults are the paper's (section 3.1.4)."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """``facewitness lae``: train (stage 1), select (which fakes deserve a mask), finetune (stage 2)."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json
@@ -93,13 +91,7 @@ def train(
 
 
 def select(
-    folder: Path,
-    masks: int,
-    out: Path,
-    *,
-    choice: str | None = None,
-    oracle: bool = False,
-    progress: Progress = None,
+    folder: Path, masks: int, out: Path, *, choice: str | None = None, oracle: bool = False, progress: Progress = None
 ) -> Path:
     """Choose fakes that deserve a mask and write them out as a folder to paint; with ``oracle`` it is painted already.
 

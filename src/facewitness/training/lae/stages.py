@@ -1,7 +1,5 @@
 """The two stages of algorithm 1 as Lightning modules. They share nothing but the net."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import lightning

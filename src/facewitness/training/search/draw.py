@@ -1,7 +1,5 @@
 """Cells as graphs, and how alpha moved while they were searched."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

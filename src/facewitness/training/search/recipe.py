@@ -1,8 +1,6 @@
 """What a recipe of a search may say: that of any training, and how cells are weighed. Defaults are the paper's."""
 
-from __future__ import annotations
-
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -62,7 +60,7 @@ class SearchRecipe(TrainRecipe):
     optim: WeightsSection = WeightsSection()
 
     @model_validator(mode="after")
-    def _some_epochs_are_left(self) -> SearchRecipe:
+    def _some_epochs_are_left(self) -> Self:
         if self.search.warm_epochs >= self.optim.epochs:
             raise ValueError(f"search.warm_epochs has to be below optim.epochs, which is {self.optim.epochs}")
         return self

@@ -1,7 +1,5 @@
 """``facewitness search``: a recipe becomes a run folder with the genotype of every epoch, the last one drawn."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """The supernet: ADD's network with all slots open, and the architecture parameters that weigh what stands in them."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from typing import Any
