@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from facewitness.detectors import zoo
-from facewitness.detectors.architectures import ARCHITECTURES
 from facewitness.detectors.graph import Graph, fresh
 from facewitness.types import Card, CropProfile
 
 SMALL = 64  # px
-NAMES = list(ARCHITECTURES)
+SHALLOW: dict[str, dict[str, Any]] = {  # the same blocks, fewer of them: an export takes time by the layer
+    "add": {"normal": 1},
+    "cnndetection": {"backbone": "resnet26"},
+    "fakelocator-resnet101": {"segmenter": "deeplabv3_resnet50"},
+    "resnet152": {"backbone": "resnet26"},
+}
 
 
 def small_card(name: str) -> Card:
     """The entry at a size that tests can afford."""
     card = zoo.card(name)
     return zoo.resized(card, CropProfile(size_px=SMALL, margin=card.crop.margin))
+
+
+def shallow_card(name: str) -> Card:
+    """The small card with few enough layers to be exported in a test."""
+    card = small_card(name)
+    return replace(card, args={**card.args, **SHALLOW.get(name, {})})
 
 
 def random_crops(size: int, count: int = 3) -> np.ndarray:
