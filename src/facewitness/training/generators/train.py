@@ -237,7 +237,6 @@ def _publish(task: Task, settings: GeneratorRecipe, generator: Generator, datase
         "margin": settings.data.margin,
         "recipe": settings.model_dump(mode="json"),
         "trained_on": dict(sorted(Counter(datasets).items())),
-        **task.card,
         **({"noise": settings.net.noise} if settings.net.noise else {}),
     }
     (out / generators.CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
