@@ -7,9 +7,8 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import lightning
@@ -31,6 +30,7 @@ from facewitness.detectors.architectures import ARCHITECTURES
 from facewitness.detectors.base import WEIGHTS_FILE
 from facewitness.detectors.complexity import with_complexity
 from facewitness.detectors.graph import Graph
+from facewitness.provenance import versions
 from facewitness.training.calibrate import calibrate
 from facewitness.training.data.cache import cached_faces
 from facewitness.training.data.draws import Draws, FixedDraws
@@ -40,19 +40,66 @@ from facewitness.types import Card, CropProfile, FacewitnessError, RecipeError, 
 
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it tells what machine there is, and advertises
 
-
-def best_of(out: Path) -> callbacks.ModelCheckpoint:
-    """Keeps the epoch with the least validation loss."""
-    return callbacks.ModelCheckpoint(
-        out / CHECKPOINTS, "best", monitor="val_loss", save_top_k=1, enable_version_counter=False
-    )
+PACKAGES = ("facewitness", "torch", "torchvision", "timm", "lightning", "numpy", "opencv-python-headless", "dlib-bin")
+"""Those whose versions are kept with a run."""
+R = TypeVar("R", bound=TrainRecipe)
 
 
-def take_best(graph: Graph, best: callbacks.ModelCheckpoint) -> None:
-    """Give a graph the weights of the best epoch."""
+def begin(
+    recipe: Path,
+    model: type[R],
+    out: Path | None,
+    overrides: Sequence[str],
+    *,
+    resume: bool,
+    last_file: str = cards.FILE,
+) -> tuple[R, Path, Path | None]:
+    """Read a recipe, open its run folder (``runs/NAME`` by default) and settle chance: recipe, folder, checkpoint.
+
+    See ``open_folder`` for the checkpoint and ``last_file``.
+
+    Raises:
+        RecipeError: the recipe does not fit, or the folder holds another run.
+    """
+    settings = config.load(recipe, model, overrides)
+    out = out or Path("runs") / settings.name
+    checkpoint = open_folder(out, settings, resume=resume, last_file=last_file)
+    settle(settings.seed, settings.trainer)
+    return settings, out, checkpoint
+
+
+def settle(seed: int, chosen: TrainerSection) -> None:
+    """Seed all chance and give torch its threads."""
+    lightning.seed_everything(seed, workers=True, verbose=False)
+    torch.set_num_threads(chosen.threads or cores())
+
+
+def learn(
+    module: lightning.LightningModule,
+    graph: Graph,
+    card: Card,
+    settings: TrainRecipe,
+    out: Path,
+    loaders: tuple[DataLoader[Any], DataLoader[Any]],
+    checkpoint: Path | None,
+    *,
+    extra: Sequence[callbacks.Callback] = (),
+    progress: Progress,
+    **options: Any,
+) -> None:
+    """Teach the graph in a module, give it the weights of the epoch with the least validation loss, finish the run."""
+    graph.net.to(memory_format=torch.channels_last)
+    best = callbacks.ModelCheckpoint(out / CHECKPOINTS, "best", monitor="val_loss", enable_version_counter=False)
+    options = {"max_epochs": settings.optim.epochs, "patience": settings.optim.patience, **options}
+    trainer = trainer_of(settings.trainer, out, [*extra, best], progress=progress, **options)
+    fit(trainer, module, loaders, checkpoint)
+    if not trainer.is_global_zero:
+        return
     state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)["state_dict"]
     prefix = "graph.net."
     graph.net.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+    validation: Any = loaders[1].dataset
+    finish(out, card, graph, validation)
 
 
 def fit(
@@ -83,20 +130,15 @@ def open_folder(out: Path, settings: Recipe, *, resume: bool, last_file: str = c
         raise RecipeError(f"{out} already holds a run: give another --out, or --resume to go on with it")
     if (out / last_file).exists() and not last.exists():
         raise RecipeError(f"{out} already holds a run, and it is finished: give another --out")
-    if resume and _learning(json.loads(recipe.read_text(encoding="utf-8"))) != _learning(
-        settings.model_dump(mode="json")
-    ):
+    machine: dict[str, Any] = {"trainer": None}  # which machine does the work may change from one resume to the next
+    asked = settings.model_dump(mode="json") | machine
+    if resume and json.loads(recipe.read_text(encoding="utf-8")) | machine != asked:
         raise RecipeError(f"{out} was started from another recipe: resume it with that one, or give another --out")
     out.mkdir(parents=True, exist_ok=True)
     metrics = out / "metrics.csv"
     if metrics.exists():  # Lightning's logger starts its file anew; what came before is kept beside it
         metrics.rename(out / f"metrics.before-{len(list(out.glob('metrics.before-*'))) + 1}.csv")
     return last if resume and last.exists() else None
-
-
-def _learning(recipe: dict[str, Any]) -> dict[str, Any]:
-    """A recipe without what only says which machine does the work: that may change from one resume to the next."""
-    return {name: section for name, section in recipe.items() if name != "trainer"}
 
 
 def card_of(settings: TrainRecipe) -> Card:
@@ -195,39 +237,43 @@ def _one_thread(_: int) -> None:
 
 
 def trainer_of(
-    settings: TrainRecipe, out: Path, extra: Sequence[callbacks.Callback], *, progress: Progress, **options: Any
+    chosen: TrainerSection,
+    out: Path,
+    extra: Sequence[callbacks.Callback],
+    *,
+    progress: Progress,
+    patience: int | None = None,
+    automatic: str | None = None,
+    **options: Any,
 ) -> lightning.Trainer:
-    """A trainer that keeps the last epoch, stops when the validation loss no longer falls, and reports."""
-    chosen = settings.trainer
-    precision = chosen.precision
-    if precision == "auto":
-        precision = "bf16-mixed" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "32-true"
+    """A trainer that keeps the last epoch and reports.
+
+    With ``patience`` it stops when the validation loss has not fallen for so many epochs. ``automatic`` is what the
+    precision "auto" stands for; by default bfloat16 where the GPU has it.
+    """
+    if automatic is None:
+        automatic = "bf16-mixed" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "32-true"
+    precision: Any = automatic if chosen.precision == "auto" else chosen.precision
     return lightning.Trainer(
-        **common(chosen, out),
+        accelerator=chosen.accelerator,
+        devices=chosen.devices,
+        strategy=chosen.strategy,
         precision=precision,
+        logger=CSVLogger(out, name="", version=""),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=out,
         num_sanity_val_steps=0,
-        log_every_n_steps=10,
+        use_distributed_sampler=False,  # ours know how many processes there are
         callbacks=[
             *extra,
             # apart from the best, whose own `save_last` writes only when the best was beaten
             callbacks.ModelCheckpoint(out / CHECKPOINTS, "last", enable_version_counter=False),
-            callbacks.EarlyStopping("val_loss", patience=settings.optim.patience),
-            *reported(progress),
+            *([callbacks.EarlyStopping("val_loss", patience=patience)] if patience is not None else []),
+            *([Reported(progress)] if progress is not None else []),
         ],
-        **options,
+        **{"log_every_n_steps": 10, **options},
     )
-
-
-def common(chosen: TrainerSection, out: Path) -> dict[str, Any]:
-    """Return the options of every Lightning trainer: the machine and the run folder."""
-    return {
-        **{"accelerator": chosen.accelerator, "devices": chosen.devices, "strategy": chosen.strategy},
-        "logger": CSVLogger(out, name="", version=""),
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "default_root_dir": out,
-        "use_distributed_sampler": False,  # ours know how many processes there are
-    }
 
 
 class Reported(callbacks.Callback):
@@ -240,11 +286,6 @@ class Reported(callbacks.Callback):
         """Report how far the epoch is."""
         done, total = trainer.fit_loop.batch_idx + 1, int(trainer.num_training_batches)
         self.progress(ProgressEvent(f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}", done, total))
-
-
-def reported(progress: Progress) -> list[callbacks.Callback]:
-    """Return what reports a training's progress; nothing if nobody listens."""
-    return [Reported(progress)] if progress is not None else []
 
 
 def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
@@ -261,35 +302,19 @@ def record(out: Path, settings: Recipe, samples: Sequence[Sample]) -> None:
     """What somebody needs to repeat the run: recipe, manifest, environment."""
     (out / "recipe.json").write_text(json.dumps(settings.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
     manifest.write(list(samples), out / "manifest.parquet")
-    packages = (
-        "facewitness",
-        "torch",
-        "torchvision",
-        "timm",
-        "lightning",
-        "numpy",
-        "opencv-python-headless",
-        "dlib-bin",
-    )
+    known = versions(PACKAGES)
     environment = {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
+        "python": known["python"],
         "machine": platform.platform(),
         "cores": cores(),
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-        "packages": {name: _version(name) for name in packages},
+        "packages": {name: known.get(name, "not installed") for name in PACKAGES},
         "manifest_sha256": manifest.digest(out / "manifest.parquet"),
     }
     if isinstance(settings, TrainRecipe) and (weights := Path(settings.net.init) / WEIGHTS_FILE).is_file():
         environment["initial_weights_sha256"] = storage.sha256(weights)
     (out / "environment.json").write_text(json.dumps(environment, indent=2) + "\n", encoding="utf-8")
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except ModuleNotFoundError:
-        return "not installed"
 
 
 def finish(out: Path, card: Card, graph: Graph, validation_set: Pairs) -> None:

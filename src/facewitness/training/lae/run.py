@@ -17,7 +17,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from facewitness import config, storage
-from facewitness.compute.pool import cores
 from facewitness.compute.progress import Progress
 from facewitness.detectors import cards
 from facewitness.detectors.base import WEIGHTS_FILE, verify_weights
@@ -71,22 +70,14 @@ def train(
         RecipeError: the recipe does not fit, or the folder holds another run.
         FacewitnessError: the data cannot be used.
     """
-    settings = config.load(recipe, LaeRecipe, overrides)
-    out = out or Path("runs") / settings.name
-    checkpoint = loop.open_folder(out, settings, resume=resume)
-    _still(settings)
+    settings, out, checkpoint = loop.begin(recipe, LaeRecipe, out, overrides, resume=resume)
     card = loop.card_of(settings)
     train_set, validation_set, samples = loop.data(settings, card.crop, progress=progress)
     loop.record(out, settings, samples)
     graph = Graph(card)
+    loaders = loop.loaders_of(settings, train_set, validation_set)
     module = Reconstructing(graph, settings)
-    graph.net.to(memory_format=torch.channels_last)
-    best = loop.best_of(out)
-    trainer = loop.trainer_of(settings, out, [best], progress=progress, max_epochs=settings.optim.epochs)
-    loop.fit(trainer, module, loop.loaders_of(settings, train_set, validation_set), checkpoint)
-    if trainer.is_global_zero:
-        loop.take_best(graph, best)
-        loop.finish(out, card, graph, validation_set)
+    loop.learn(module, graph, card, settings, out, loaders, checkpoint, progress=progress)
     return out
 
 
@@ -152,15 +143,16 @@ def finetune(
     else:
         asked, facts = _painted(opened, folder, masks or Path())
     loop.open_folder(out, settings, resume=False)
-    _still(settings)
+    loop.settle(settings.seed, settings.trainer)
     loop.record(out, settings, opened.samples)
     module = Attending(opened.graph, settings.attend, settings.reconstruct.noise)
     training, validation = loop.loaders_of(settings, opened.train_set, opened.validation_set)
     extra = Masked(asked, opened.train_set, settings.attend.batch_masks)
     loaders = [Together(training, extra, settings.seed), validation]
     callbacks = [AskAgain(opened, extra, oracle)] if oracle is not None and settings.attend.reselect else []
-    options = {"max_epochs": settings.attend.epochs, "gradient_clip_val": settings.optim.clip or None}
-    trainer = loop.trainer_of(settings, out, callbacks, progress=progress, **options)
+    options: dict[str, Any] = {"max_epochs": settings.attend.epochs, "patience": settings.optim.patience}
+    options["gradient_clip_val"] = settings.optim.clip or None
+    trainer = loop.trainer_of(settings.trainer, out, callbacks, progress=progress, **options)
     module.train()  # whoever chose the faces looked at them in evaluation
     loop.fit(trainer, module, loaders, None)
     if trainer.is_global_zero:
@@ -235,14 +227,9 @@ def _open(folder: Path, overrides: Sequence[str] = (), *, progress: Progress) ->
     except (OSError, ValueError) as error:
         raise RecipeError(f"{folder}: no recipe.json to go on from ({error})") from error
     settings = config.load(None, LaeRecipe, overrides, defaults=told)
-    _still(settings)
+    loop.settle(settings.seed, settings.trainer)
     train_set, validation_set, samples = loop.data(settings, card.crop, progress=progress)
     return Opened(folder, settings, card, load_weights(card, path), train_set, validation_set, samples)
-
-
-def _still(settings: LaeRecipe) -> None:
-    lightning.seed_everything(settings.seed, workers=True, verbose=False)
-    torch.set_num_threads(settings.trainer.threads or cores())
 
 
 def _sample(opened: Opened, face: int) -> Sample:

@@ -12,8 +12,7 @@ import torch
 from lightning.pytorch.utilities.combined_loader import CombinedLoader
 from torch import Tensor, nn
 
-from facewitness import config, storage
-from facewitness.compute.pool import cores
+from facewitness import storage
 from facewitness.compute.progress import Progress
 from facewitness.detectors.graph import Graph
 from facewitness.detectors.nets.cells import Genotype
@@ -47,18 +46,15 @@ def search(
         RecipeError: the recipe does not fit, or the folder holds another run.
         FacewitnessError: the data cannot be used.
     """
-    settings = config.load(recipe, SearchRecipe, overrides)
-    out = out or Path("runs") / settings.name
-    checkpoint = loop.open_folder(out, settings, resume=resume, last_file=FILE)
-    lightning.seed_everything(settings.seed, workers=True, verbose=False)
-    torch.set_num_threads(settings.trainer.threads or cores())
+    settings, out, checkpoint = loop.begin(recipe, SearchRecipe, out, overrides, resume=resume, last_file=FILE)
     crop = CropProfile(size_px=settings.crop.size_px, margin=settings.crop.margin)
     halves, validation, samples = _data(settings, crop, progress=progress)
     loop.record(out, settings, samples)
     module = Searching(settings, out)
     loaders = [loop.loaders_of(settings, half, validation) for half in halves]
     both = CombinedLoader({"operations": loaders[0][0], "architecture": loaders[1][0]}, "min_size")
-    trainer = loop.trainer_of(settings, out, [], progress=progress, max_epochs=settings.optim.epochs)
+    stops: dict[str, Any] = {"max_epochs": settings.optim.epochs, "patience": settings.optim.patience}
+    trainer = loop.trainer_of(settings.trainer, out, [], progress=progress, **stops)
     loop.fit(trainer, module, (both, loaders[0][1]), checkpoint)
     if trainer.is_global_zero:
         found = list(storage.read_log(out / LOG).values())
