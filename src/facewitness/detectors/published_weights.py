@@ -19,9 +19,8 @@ from torch import Tensor, nn
 
 from facewitness.detectors import zoo
 from facewitness.detectors.base import ONNX_FILE
-from facewitness.detectors.complexity import with_complexity
 from facewitness.detectors.export import export
-from facewitness.detectors.graph import Graph
+from facewitness.detectors.graph import Graph, with_complexity
 from facewitness.types import CardError
 
 State = dict[str, Tensor]

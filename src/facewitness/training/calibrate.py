@@ -55,13 +55,11 @@ def _answers(graph: Graph, validation: Pairs) -> tuple[NDArray[np.float64], NDAr
     margins, labels, peaks = [], [], []
     for batch in DataLoader(validation, batch_size=32, sampler=_draws(validation)):
         output = graph.raw(batch["crops"].flatten(0, 1))
-        margins.append((output.logits[:, 1] - output.logits[:, 0]).numpy())
-        labels.append(batch["labels"].flatten().numpy())
-        if graph.has_map and output.map is not None:
-            peaks.append(torch.sigmoid(output.map).amax((1, 2, 3)).numpy())
-        else:
-            peaks.append(np.zeros(len(margins[-1]), np.float32))
-    return np.concatenate(margins).astype(np.float64), np.concatenate(labels), np.concatenate(peaks)
+        margins.append(output.logits[:, 1] - output.logits[:, 0])
+        labels.append(batch["labels"].flatten())
+        shown = torch.sigmoid(output.map).amax((1, 2, 3)) if graph.has_map and output.map is not None else None
+        peaks.append(torch.zeros(len(labels[-1])) if shown is None else shown)
+    return torch.cat(margins).double().numpy(), torch.cat(labels).numpy(), torch.cat(peaks).numpy()
 
 
 def fit_temperature(logit_margin: ArrayLike, labels: ArrayLike) -> float:

@@ -28,8 +28,7 @@ from facewitness.data import manifest, sources
 from facewitness.detectors import cards, zoo
 from facewitness.detectors.architectures import ARCHITECTURES
 from facewitness.detectors.base import WEIGHTS_FILE
-from facewitness.detectors.complexity import with_complexity
-from facewitness.detectors.graph import Graph
+from facewitness.detectors.graph import Graph, with_complexity
 from facewitness.provenance import versions
 from facewitness.training.calibrate import calibrate
 from facewitness.training.data.cache import cached_faces

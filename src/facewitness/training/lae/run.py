@@ -18,10 +18,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from facewitness import config, storage
 from facewitness.compute.progress import Progress
-from facewitness.detectors import cards
-from facewitness.detectors.base import WEIGHTS_FILE, verify_weights
 from facewitness.detectors.graph import Graph
-from facewitness.detectors.torch_backend import load_weights
+from facewitness.detectors.torch_backend import load_run
 from facewitness.training import loop
 from facewitness.training.data import augment
 from facewitness.training.data.draws import Draw
@@ -219,17 +217,15 @@ class Together:
 
 
 def _open(folder: Path, overrides: Sequence[str] = (), *, progress: Progress) -> Opened:
-    card = cards.read(folder)
-    path = folder / WEIGHTS_FILE
-    verify_weights(card, path)
+    detector = load_run(folder, "cpu")
     try:
         told = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RecipeError(f"{folder}: no recipe.json to go on from ({error})") from error
     settings = config.load(None, LaeRecipe, overrides, defaults=told)
     loop.settle(settings.seed, settings.trainer)
-    train_set, validation_set, samples = loop.data(settings, card.crop, progress=progress)
-    return Opened(folder, settings, card, load_weights(card, path), train_set, validation_set, samples)
+    train_set, validation_set, samples = loop.data(settings, detector.card.crop, progress=progress)
+    return Opened(folder, settings, detector.card, detector.graph, train_set, validation_set, samples)
 
 
 def _sample(opened: Opened, face: int) -> Sample:

@@ -98,7 +98,7 @@ class Searching(lightning.LightningModule):
             return total
 
         found = step(self.net, weights, first, self.net.operations(), self.manual_backward, self.optim.clip)
-        self.log("train_loss", found, on_step=False, on_epoch=True, prog_bar=True)
+        self.log("train_loss", found, on_step=False, on_epoch=True)
         if self.current_epoch >= self.section.warm_epochs:
             other = step(self.net, architecture, second, list(self.net.alphas), self.manual_backward, self.optim.clip)
             self.log("alpha_loss", other, on_step=False, on_epoch=True)
