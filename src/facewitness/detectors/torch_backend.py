@@ -54,8 +54,7 @@ def load_weights(card: Card, path: Path) -> Graph:
     """
     graph = Graph(card)
     try:
-        state = load_file(path)
-        graph.net.load_state_dict(state)
+        graph.net.load_state_dict(load_file(path))
     except Exception as error:  # safetensors and torch raise kinds of their own
         first = str(error).strip().splitlines()
         raise CardError(f"{path}: does not fit {card.name} ({card.build}): {' '.join(first[:2])}") from error

@@ -90,27 +90,13 @@ def learn(
     graph.net.to(memory_format=torch.channels_last)
     best = callbacks.ModelCheckpoint(out / CHECKPOINTS, "best", monitor="val_loss", enable_version_counter=False)
     options = {"max_epochs": settings.optim.epochs, "patience": settings.optim.patience, **options}
-    trainer = trainer_of(settings.trainer, out, [*extra, best], progress=progress, **options)
-    fit(trainer, module, loaders, checkpoint)
-    if not trainer.is_global_zero:
+    if not fit(module, loaders, checkpoint, settings.trainer, out, [*extra, best], progress=progress, **options):
         return
     state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)["state_dict"]
     prefix = "graph.net."
     graph.net.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
     validation: Any = loaders[1].dataset
     finish(out, card, graph, validation)
-
-
-def fit(
-    trainer: lightning.Trainer, module: lightning.LightningModule, loaders: Sequence[Any], checkpoint: Path | None
-) -> None:
-    """Run ``trainer.fit``, which answers Ctrl-C with KeyboardInterrupt as the rest of the package does."""
-    try:
-        validation = loaders[1] if len(loaders) > 1 else None
-        trainer.fit(module, loaders[0], validation, ckpt_path=checkpoint, weights_only=False)
-    except SystemExit:  # Lightning's answer to Ctrl-C, after which it also stops listening for the next one
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        raise KeyboardInterrupt from None
 
 
 def open_folder(out: Path, settings: Recipe, *, resume: bool, last_file: str = cards.FILE) -> Path | None:
@@ -167,12 +153,12 @@ def data(settings: TrainRecipe, crop: CropProfile, *, progress: Progress) -> tup
         FacewitnessError: the data cannot be used.
     """
     samples = wanted(settings)
-    parts = {split: [s for s in samples if s.split == split] for split in ("train", "val")}
-    sets = [
-        pairs_of(own, f"split {split!r}", settings, crop, train=split == "train", progress=progress)
-        for split, own in parts.items()
-    ]
-    return sets[0], sets[1], samples
+
+    def pairs(split: str) -> Pairs:
+        own = [s for s in samples if s.split == split]
+        return pairs_of(own, f"split {split!r}", settings, crop, train=split == "train", progress=progress)
+
+    return pairs("train"), pairs("val"), samples
 
 
 def wanted(settings: TrainRecipe) -> list[Sample]:
@@ -235,25 +221,40 @@ def _one_thread(_: int) -> None:
     torch.set_num_threads(1)
 
 
-def trainer_of(
+def fit(
+    module: lightning.LightningModule,
+    loaders: Sequence[Any],
+    checkpoint: Path | None,
     chosen: TrainerSection,
     out: Path,
-    extra: Sequence[callbacks.Callback],
+    extra: Sequence[callbacks.Callback] = (),
     *,
     progress: Progress,
     patience: int | None = None,
     automatic: str | None = None,
     **options: Any,
-) -> lightning.Trainer:
-    """A trainer that keeps the last epoch and reports.
+) -> bool:
+    """Train a module, keeping the last epoch; whether this process is the one that finishes the run.
 
-    With ``patience`` it stops when the validation loss has not fallen for so many epochs. ``automatic`` is what the
-    precision "auto" stands for; by default bfloat16 where the GPU has it.
+    Args:
+        module: what learns.
+        loaders: of training and, where there is one, of validation.
+        checkpoint: to go on from.
+        chosen: the machine.
+        out: the run folder.
+        extra: further callbacks.
+        progress: is told of every step.
+        patience: epochs without a lower validation loss after which training stops; None never does.
+        automatic: what the precision "auto" stands for; None takes bfloat16 where the GPU has it.
+        options: further ones of Lightning's trainer.
+
+    Raises:
+        KeyboardInterrupt: stopped by Ctrl-C, as in the rest of the package.
     """
     if automatic is None:
         automatic = "bf16-mixed" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "32-true"
     precision: Any = automatic if chosen.precision == "auto" else chosen.precision
-    return lightning.Trainer(
+    trainer = lightning.Trainer(
         accelerator=chosen.accelerator,
         devices=chosen.devices,
         strategy=chosen.strategy,
@@ -273,6 +274,13 @@ def trainer_of(
         ],
         **{"log_every_n_steps": 10, **options},
     )
+    try:
+        validation = loaders[1] if len(loaders) > 1 else None
+        trainer.fit(module, loaders[0], validation, ckpt_path=checkpoint, weights_only=False)
+    except SystemExit:  # Lightning's answer to Ctrl-C, after which it also stops listening for the next one
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        raise KeyboardInterrupt from None
+    return bool(trainer.is_global_zero)
 
 
 class Reported(callbacks.Callback):

@@ -5,7 +5,6 @@ import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import lightning
@@ -72,7 +71,14 @@ def train_generator(
     generator = _generator(settings, squares.components)
     module = Adversarial(generator, settings.optim, local=task.local)
     average = callbacks.WeightAveraging(avg_fn=loop.moving_average(settings.optim.average))
-    trainer = loop.trainer_of(
+    batch, epoch = settings.optim.batch, settings.optim.batch * settings.optim.steps
+    draws = Draws(squares.sources, settings.data.source_power, epoch, settings.seed)
+    workers = loop.forked(settings.data.workers)
+    loader = DataLoader(squares, sampler=draws, batch_size=batch, drop_last=True, **workers)
+    loop.fit(
+        module,
+        [loader],
+        checkpoint,
         settings.trainer,
         out,
         [average, Samples(out, squares)],
@@ -81,7 +87,6 @@ def train_generator(
         max_epochs=settings.optim.epochs,
         log_every_n_steps=min(10, settings.optim.steps),
     )
-    loop.fit(trainer, module, [_loader(settings, squares)], checkpoint)
     _publish(task, settings, generator, squares.sources, out)
     return generators.folder(method)
 
@@ -170,12 +175,6 @@ def _generator(settings: GeneratorRecipe, parts: Components | None) -> Generator
     return generator.to(memory_format=torch.channels_last)
 
 
-def _loader(settings: GeneratorRecipe, squares: Squares) -> DataLoader[Any]:
-    batch = settings.optim.batch
-    draws = Draws(squares.sources, settings.data.source_power, batch * settings.optim.steps, settings.seed)
-    return DataLoader(squares, sampler=draws, batch_size=batch, drop_last=True, **loop.forked(settings.data.workers))
-
-
 class Samples(callbacks.Callback):
     """After every epoch a picture of what the network does to eight faces: input, truth, made."""
 
@@ -198,12 +197,10 @@ class Samples(callbacks.Callback):
                 extra = generator(noise.to(inputs))
                 made = np.concatenate([made, extra.float().cpu().numpy()], axis=1)
         generator.train()
-        rows = [np.concatenate([generators.picture(e.truth) for e in examples], axis=1)]
-        if inputs.ndim == 4:
-            rows.append(np.concatenate([generators.picture(e.input[:3]) for e in examples], axis=1))
-        for start in range(0, made.shape[1], 3):
-            rows.append(np.concatenate([generators.picture(m[start : start + 3]) for m in made], axis=1))
-        sheet = np.clip(np.concatenate(rows), 0, 255).astype(np.uint8)
+        rows = [[e.truth for e in examples]] + ([[e.input[:3] for e in examples]] if inputs.ndim == 4 else [])
+        rows += [[m[start : start + 3] for m in made] for start in range(0, made.shape[1], 3)]
+        sheet = np.concatenate([np.concatenate([generators.picture(one) for one in row], axis=1) for row in rows])
+        sheet = np.clip(sheet, 0, 255).astype(np.uint8)
         cv2.imwrite(str(self.path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
 
 
@@ -228,19 +225,14 @@ def _publish(task: Task, settings: GeneratorRecipe, generator: Generator, datase
         **({"noise": settings.net.noise} if settings.net.noise else {}),
     }
     (out / generators.CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    _compare(path, generator, example)
+    with torch.no_grad():
+        wanted = generator(example).numpy()
+    gap = float(np.abs(runtime.session(path).run(None, {"input": example.numpy()})[0] - wanted).max())
+    if gap > TOLERANCE:
+        raise FacewitnessError(f"{path}: onnxruntime and torch differ by {gap:.2g}, more than {TOLERANCE}: not used")
     folder = generators.folder(task.method)
     folder.mkdir(parents=True, exist_ok=True)
     for name in (generators.MODEL, generators.CARD):
         with storage.atomic_write(folder / name) as part:
             shutil.copyfile(out / name, part)
     (out / "finished").touch()
-
-
-def _compare(path: Path, generator: Generator, example: Tensor) -> None:
-    session = runtime.session(path)
-    with torch.no_grad():
-        expected = generator(example).numpy()
-    gap = float(np.abs(session.run(None, {"input": example.numpy()})[0] - expected).max())
-    if gap > TOLERANCE:
-        raise FacewitnessError(f"{path}: onnxruntime and torch differ by {gap:.2g}, more than {TOLERANCE}: not used")

@@ -95,7 +95,7 @@ def select(
     chosen = active.choose(_concepts(opened), opened.train_set, masks, section, opened.recipe.seed)
     crops, known = _squares(opened, chosen.faces, oracle=oracle)
     rows = [
-        {"face": face, "path": str(_sample(opened, face).path), "activation": round(activation, 6)}
+        {"face": face, "path": str(opened.train_set.sample(face).path), "activation": round(activation, 6)}
         for face, activation in zip(chosen.faces, chosen.activation, strict=True)
     ]
     facts = {
@@ -150,12 +150,10 @@ def finetune(
     callbacks = [AskAgain(opened, extra, oracle)] if oracle is not None and settings.attend.reselect else []
     options: dict[str, Any] = {"max_epochs": settings.attend.epochs, "patience": settings.optim.patience}
     options["gradient_clip_val"] = settings.optim.clip or None
-    trainer = loop.trainer_of(settings.trainer, out, callbacks, progress=progress, **options)
     module.train()  # whoever chose the faces looked at them in evaluation
-    loop.fit(trainer, module, loaders, None)
-    if trainer.is_global_zero:
+    if loop.fit(module, loaders, None, settings.trainer, out, callbacks, progress=progress, **options):
         facts |= {"from": str(folder.resolve()), "masks": len(extra.asked.faces), "fakes": len(opened.train_set.own)}
-        facts["faces"] = [str(_sample(opened, face).path) for face in extra.asked.faces]
+        facts["faces"] = [str(opened.train_set.sample(face).path) for face in extra.asked.faces]
         storage.write_text(out / SELECTION, json.dumps(facts, indent=2) + "\n")
         loop.finish(out, opened.card, opened.graph, opened.validation_set)
     return out
@@ -228,11 +226,6 @@ def _open(folder: Path, overrides: Sequence[str] = (), *, progress: Progress) ->
     return Opened(folder, settings, detector.card, detector.graph, train_set, validation_set, samples)
 
 
-def _sample(opened: Opened, face: int) -> Sample:
-    """The sample a face of the training set came from."""
-    return opened.train_set.samples[int(opened.train_set.faces.sample[face])]
-
-
 def _squares(
     opened: Opened, faces: Sequence[int], *, oracle: bool
 ) -> tuple[list[Image], list[NDArray[np.uint8]] | None]:
@@ -244,7 +237,7 @@ def _squares(
         if oracle:
             if region is None:
                 raise FacewitnessError(
-                    f"{_sample(opened, face).path}: its region is not in the manifest: paint instead"
+                    f"{opened.train_set.sample(face).path}: its region is not in the manifest: paint instead"
                 )
             masks.append(np.where(region > 127, 255, 0).astype(np.uint8))
     return crops, masks if oracle else None
@@ -253,7 +246,7 @@ def _squares(
 def _concepts(opened: Opened) -> NDArray[np.float32]:
     """What a finished run's encoder makes of its training faces; kept in its folder, since one run is asked often."""
     faces = active.asked_about(opened.train_set)
-    told = [str(opened.card.weights), *(str(_sample(opened, int(face)).path) for face in faces)]
+    told = [str(opened.card.weights), *(str(opened.train_set.sample(int(face)).path) for face in faces)]
     decides = hashlib.sha256("\n".join(told).encode()).hexdigest()
     path = opened.folder / CONCEPTS
     try:

@@ -69,13 +69,5 @@ def _arrow(axes: Any, start: tuple[float, float], end: tuple[float, float], text
     if text:
         along = np.array(end) - np.array(start)
         middle = np.array(start) + at * along + bend * np.array([along[1], -along[0]]) * 2 * at * (1 - at)
-        axes.text(
-            *middle,
-            text,
-            fontsize=7.5,
-            ha="center",
-            va="center",
-            color="#8a1c1c",
-            zorder=4,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.85},
-        )
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.85}
+        axes.text(*middle, text, fontsize=7.5, ha="center", va="center", color="#8a1c1c", zorder=4, bbox=box)

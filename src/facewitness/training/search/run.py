@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,7 @@ def search(
     loaders = [loop.loaders_of(settings, half, validation) for half in halves]
     both = CombinedLoader({"operations": loaders[0][0], "architecture": loaders[1][0]}, "min_size")
     stops: dict[str, Any] = {"max_epochs": settings.optim.epochs, "patience": settings.optim.patience}
-    trainer = loop.trainer_of(settings.trainer, out, [], progress=progress, **stops)
-    loop.fit(trainer, module, (both, loaders[0][1]), checkpoint)
-    if trainer.is_global_zero:
+    if loop.fit(module, (both, loaders[0][1]), checkpoint, settings.trainer, out, progress=progress, **stops):
         found = list(storage.read_log(out / LOG).values())
         genotype = Genotype.parse(found[-1]["genotype"])
         storage.write_text(out / FILE, genotype.json() + "\n")
@@ -171,17 +170,11 @@ def _data(
 ) -> tuple[tuple[Pairs, Pairs], Pairs, list[Sample]]:
     """Two halves of the training split, that share no person, and the validation split."""
     samples = loop.wanted(settings)
-    people = sorted({s.person for s in samples if s.split == "train"})
+    train, validation = ([s for s in samples if s.split == split] for split in ("train", "val"))
+    people = sorted({s.person for s in train})
     order = np.random.default_rng((settings.seed, 17)).permutation(len(people))
     first = {people[int(number)] for number in order[: len(people) // 2]}
-    train = [s for s in samples if s.split == "train"]
-
-    def pairs_of(own: list[Sample], what: str, train: bool) -> Pairs:
-        return loop.pairs_of(own, what, settings, crop, train=train, progress=progress)
-
-    halves = [
-        pairs_of([s for s in train if (s.person in first) == half], "a half of the training split", True)
-        for half in (True, False)
-    ]
-    validation = pairs_of([s for s in samples if s.split == "val"], "split 'val'", False)
-    return (halves[0], halves[1]), validation, samples
+    parts = [[s for s in train if (s.person in first) == half] for half in (True, False)]
+    pairs = partial(loop.pairs_of, settings=settings, crop=crop, progress=progress)
+    one, other = (pairs(part, "a half of the training split", train=True) for part in parts)
+    return (one, other), pairs(validation, "split 'val'", train=False), samples
