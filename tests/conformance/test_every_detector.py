@@ -14,8 +14,7 @@ import torch
 from facewitness.config import load
 from facewitness.detectors import zoo
 from facewitness.detectors.base import ONNX_FILE
-from facewitness.detectors.complexity import with_complexity
-from facewitness.detectors.graph import Graph
+from facewitness.detectors.graph import Graph, with_complexity
 from facewitness.detectors.torch_backend import TorchDetector
 from facewitness.training.objectives import OBJECTIVES, Truth
 from facewitness.training.recipe import TrainRecipe

@@ -3,7 +3,6 @@
 import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
-from types import MappingProxyType
 from typing import Any
 
 from facewitness.detectors import cards
@@ -18,4 +17,4 @@ def _card(name: str, fields: dict[str, Any]) -> Card:
 
 
 _TABLE = tomllib.loads(files("facewitness.detectors").joinpath("architectures.toml").read_text(encoding="utf-8"))
-ARCHITECTURES: Mapping[str, Card] = MappingProxyType({name: _card(name, fields) for name, fields in _TABLE.items()})
+ARCHITECTURES: Mapping[str, Card] = {name: _card(name, fields) for name, fields in _TABLE.items()}

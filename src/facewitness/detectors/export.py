@@ -10,10 +10,10 @@ import torch
 
 from facewitness import storage
 from facewitness.detectors import cards, channel_padding
-from facewitness.detectors.base import ONNX_FILE, WEIGHTS_FILE, Detector, verify_weights
+from facewitness.detectors.base import ONNX_FILE, Detector
 from facewitness.detectors.graph import Graph
 from facewitness.detectors.onnx_backend import OnnxDetector
-from facewitness.detectors.torch_backend import TorchDetector, load_weights
+from facewitness.detectors.torch_backend import TorchDetector, load_run
 from facewitness.types import Card, CardError
 
 TOLERANCE = 1e-4
@@ -25,10 +25,8 @@ def export_run(run: Path, out: Path) -> Path:
     Raises:
         CardError: the run is not finished, or the runtimes disagree.
     """
-    card = cards.read(run)
-    path = run / WEIGHTS_FILE
-    verify_weights(card, path)
-    return export(card, load_weights(card, path), out)
+    detector = load_run(run, "cpu")
+    return export(detector.card, detector.graph, out)
 
 
 def export(card: Card, graph: Graph, out: Path) -> Path:

@@ -1,10 +1,12 @@
 """``Graph`` = normalise + net + squash in one module: what torch runs is what ONNX exports, so the two cannot drift."""
 
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from facewitness.detectors.output import NetOutput
 from facewitness.types import Card, CardError
@@ -82,3 +84,18 @@ def build(card: Card) -> nn.Module:
     if not isinstance(net, nn.Module):
         raise CardError(f"card {card.name!r}: {card.build!r} is not a torch module")
     return net
+
+
+def with_complexity(card: Card, net: nn.Module) -> Card:
+    """The card with ``parameters`` and ``macs`` of its net at its crop size. Counted, not looked up.
+
+    Frozen parameters count: they are part of the weights. Additions without a multiplication, such as pooling, do not.
+    """
+    parameters = sum(parameter.numel() for parameter in net.parameters())
+    was_training = net.training
+    device = next((parameter.device for parameter in net.parameters()), torch.device("cpu"))
+    crop = torch.zeros(1, 3, card.crop.size_px, card.crop.size_px, device=device)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        net.eval()(crop)
+    net.train(was_training)
+    return replace(card, parameters=parameters, macs=counter.get_total_flops() // 2)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from facewitness import runtime
 from facewitness.detectors import cards
 from facewitness.detectors.base import ONNX_FILE, check_crops, joined, verify_weights
-from facewitness.types import Card, CardError, Detection, DeviceError
+from facewitness.types import CardError, Detection, DeviceError
 
 
 class OnnxDetector:
@@ -26,10 +26,11 @@ class OnnxDetector:
     """
 
     def __init__(self, folder: Path, threads: int | None = None, device: str = "cpu") -> None:
-        self._card = cards.read(folder)
+        self.card = cards.read(folder)
+        self.identity = cards.identity(self.card)
         path = folder / ONNX_FILE
-        verify_weights(self._card, path)
-        options: dict[str, Any] = {"threads": threads, "device": device, "plain_layout": self._card.plain_layout}
+        verify_weights(self.card, path)
+        options: dict[str, Any] = {"threads": threads, "device": device, "plain_layout": self.card.plain_layout}
         try:
             self._session = runtime.session(path, **options)
         except DeviceError:
@@ -37,17 +38,7 @@ class OnnxDetector:
         except Exception as error:  # onnxruntime's own exceptions share no root of their own
             raise CardError(f"{path}: onnxruntime cannot load it: {error}") from error
 
-    @property
-    def card(self) -> Card:
-        """What it is."""
-        return self._card
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What a report says of it."""
-        return cards.identity(self._card)
-
     def __call__(self, crops: NDArray[np.uint8]) -> Detection:
         """Judge (N, S, S, 3) uint8 RGB crops."""
-        check_crops(crops, self._card)
+        check_crops(crops, self.card)
         return joined([self._session.run(None, {"crops": batch}) for batch in runtime.batches(crops)])

@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,9 +18,8 @@ from torch import Tensor, nn
 
 from facewitness.detectors import zoo
 from facewitness.detectors.base import ONNX_FILE
-from facewitness.detectors.complexity import with_complexity
 from facewitness.detectors.export import export
-from facewitness.detectors.graph import Graph
+from facewitness.detectors.graph import Graph, with_complexity
 from facewitness.types import CardError
 
 State = dict[str, Tensor]
@@ -116,13 +114,11 @@ def read_xception(files: Sequence[Path]) -> tuple[str, State]:
     return "xception", state
 
 
-SYSTEMS: Mapping[str, System] = MappingProxyType(
-    {
-        "mesonet": System(read_mesonet, "one .h5 file of Meso-4 or MesoInception-4", "Apache-2.0"),
-        "classnseg": System(read_classnseg, "the encoder's and the decoder's .pt file", "BSD-3-Clause"),
-        "xception": System(read_xception, "one state of two classes (.pth, .pt or .safetensors)", "as its authors say"),
-    }
-)
+SYSTEMS: Mapping[str, System] = {
+    "mesonet": System(read_mesonet, "one .h5 file of Meso-4 or MesoInception-4", "Apache-2.0"),
+    "classnseg": System(read_classnseg, "the encoder's and the decoder's .pt file", "BSD-3-Clause"),
+    "xception": System(read_xception, "one state of two classes (.pth, .pt or .safetensors)", "as its authors say"),
+}
 
 _KERAS_NAMES = {
     "kernel": "weight",

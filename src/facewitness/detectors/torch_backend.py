@@ -1,7 +1,6 @@
 """A detector on torch: a run folder as training left it, or a Graph in memory."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,23 +18,13 @@ class TorchDetector:
     """Runs a Graph eagerly, in evaluation mode."""
 
     def __init__(self, card: Card, graph: Graph, device: str = "cpu") -> None:
-        self._card, self.device = card, device
+        self.card, self.identity, self.device = card, cards.identity(card), device
         self.graph = graph.to(device).eval()
-
-    @property
-    def card(self) -> Card:
-        """What it is."""
-        return self._card
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What a report says of it."""
-        return cards.identity(self._card)
 
     @torch.inference_mode()
     def __call__(self, crops: NDArray[np.uint8]) -> Detection:
         """Judge (N, S, S, 3) uint8 RGB crops."""
-        check_crops(crops, self._card)
+        check_crops(crops, self.card)
         batches = (torch.from_numpy(batch).to(self.device) for batch in runtime.batches(crops))
         return joined([[part.float().cpu().numpy() for part in self.graph(batch)] for batch in batches])
 
@@ -65,8 +54,7 @@ def load_weights(card: Card, path: Path) -> Graph:
     """
     graph = Graph(card)
     try:
-        state = load_file(path)
-        graph.net.load_state_dict(state)
+        graph.net.load_state_dict(load_file(path))
     except Exception as error:  # safetensors and torch raise kinds of their own
         first = str(error).strip().splitlines()
         raise CardError(f"{path}: does not fit {card.name} ({card.build}): {' '.join(first[:2])}") from error

@@ -31,8 +31,10 @@ def calibrate(graph: Graph, validation: Pairs) -> tuple[Calibration, dict[str, N
     A threshold keeps its rate of false positives on all reals together *and* on every sizeable source alone. The scale
     of maps ends where nine in ten fakes have their highest fakeness below it.
     """
-    margins, labels, peaks = _answers(graph, validation)
-    sources = np.repeat([validation.sources[validation.real[d.index]] for d in _draws(validation).draws], 2)
+    wanted = validation.recipe.data.calibration_pairs or len(validation)
+    drawn = FixedDraws(wanted, len(validation), validation.recipe.seed)
+    margins, labels, peaks = _answers(graph, DataLoader(validation, batch_size=32, sampler=drawn))
+    sources = np.repeat([validation.sources[validation.real[d.index]] for d in drawn.draws], 2)
     temperature = fit_temperature(margins, labels)
     scores = (1 / (1 + np.exp(-margins / temperature))).astype(np.float32)  # as the runtimes give them
     real = labels == 0
@@ -44,24 +46,19 @@ def calibrate(graph: Graph, validation: Pairs) -> tuple[Calibration, dict[str, N
     return calibration, {"margin": margins, "label": labels, "source": sources}
 
 
-def _draws(validation: Pairs) -> FixedDraws:
-    wanted = validation.recipe.data.calibration_pairs
-    return FixedDraws(wanted or len(validation), len(validation), validation.recipe.seed)
-
-
 @torch.inference_mode()
-def _answers(graph: Graph, validation: Pairs) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float32]]:
+def _answers(
+    graph: Graph, batches: DataLoader[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float32]]:
     """Of every crop: the margin of its logits, its label, and the highest fakeness of its map, 0 without one."""
     margins, labels, peaks = [], [], []
-    for batch in DataLoader(validation, batch_size=32, sampler=_draws(validation)):
+    for batch in batches:
         output = graph.raw(batch["crops"].flatten(0, 1))
-        margins.append((output.logits[:, 1] - output.logits[:, 0]).numpy())
-        labels.append(batch["labels"].flatten().numpy())
-        if graph.has_map and output.map is not None:
-            peaks.append(torch.sigmoid(output.map).amax((1, 2, 3)).numpy())
-        else:
-            peaks.append(np.zeros(len(margins[-1]), np.float32))
-    return np.concatenate(margins).astype(np.float64), np.concatenate(labels), np.concatenate(peaks)
+        margins.append(output.logits[:, 1] - output.logits[:, 0])
+        labels.append(batch["labels"].flatten())
+        shown = torch.sigmoid(output.map).amax((1, 2, 3)) if graph.has_map and output.map is not None else None
+        peaks.append(torch.zeros(len(labels[-1])) if shown is None else shown)
+    return torch.cat(margins).double().numpy(), torch.cat(labels).numpy(), torch.cat(peaks).numpy()
 
 
 def fit_temperature(logit_margin: ArrayLike, labels: ArrayLike) -> float:

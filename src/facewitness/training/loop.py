@@ -7,9 +7,8 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import lightning
@@ -29,8 +28,8 @@ from facewitness.data import manifest, sources
 from facewitness.detectors import cards, zoo
 from facewitness.detectors.architectures import ARCHITECTURES
 from facewitness.detectors.base import WEIGHTS_FILE
-from facewitness.detectors.complexity import with_complexity
-from facewitness.detectors.graph import Graph
+from facewitness.detectors.graph import Graph, with_complexity
+from facewitness.provenance import versions
 from facewitness.training.calibrate import calibrate
 from facewitness.training.data.cache import cached_faces
 from facewitness.training.data.draws import Draws, FixedDraws
@@ -40,31 +39,64 @@ from facewitness.types import Card, CropProfile, FacewitnessError, RecipeError, 
 
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it tells what machine there is, and advertises
 
-
-def best_of(out: Path) -> callbacks.ModelCheckpoint:
-    """Keeps the epoch with the least validation loss."""
-    return callbacks.ModelCheckpoint(
-        out / CHECKPOINTS, "best", monitor="val_loss", save_top_k=1, enable_version_counter=False
-    )
+PACKAGES = ("facewitness", "torch", "torchvision", "timm", "lightning", "numpy", "opencv-python-headless", "dlib-bin")
+"""Those whose versions are kept with a run."""
+R = TypeVar("R", bound=TrainRecipe)
 
 
-def take_best(graph: Graph, best: callbacks.ModelCheckpoint) -> None:
-    """Give a graph the weights of the best epoch."""
+def begin(
+    recipe: Path,
+    model: type[R],
+    out: Path | None,
+    overrides: Sequence[str],
+    *,
+    resume: bool,
+    last_file: str = cards.FILE,
+) -> tuple[R, Path, Path | None]:
+    """Read a recipe, open its run folder (``runs/NAME`` by default) and settle chance: recipe, folder, checkpoint.
+
+    See ``open_folder`` for the checkpoint and ``last_file``.
+
+    Raises:
+        RecipeError: the recipe does not fit, or the folder holds another run.
+    """
+    settings = config.load(recipe, model, overrides)
+    out = out or Path("runs") / settings.name
+    checkpoint = open_folder(out, settings, resume=resume, last_file=last_file)
+    settle(settings.seed, settings.trainer)
+    return settings, out, checkpoint
+
+
+def settle(seed: int, chosen: TrainerSection) -> None:
+    """Seed all chance and give torch its threads."""
+    lightning.seed_everything(seed, workers=True, verbose=False)
+    torch.set_num_threads(chosen.threads or cores())
+
+
+def learn(
+    module: lightning.LightningModule,
+    graph: Graph,
+    card: Card,
+    settings: TrainRecipe,
+    out: Path,
+    loaders: tuple[DataLoader[Any], DataLoader[Any]],
+    checkpoint: Path | None,
+    *,
+    extra: Sequence[callbacks.Callback] = (),
+    progress: Progress,
+    **options: Any,
+) -> None:
+    """Teach the graph in a module, give it the weights of the epoch with the least validation loss, finish the run."""
+    graph.net.to(memory_format=torch.channels_last)
+    best = callbacks.ModelCheckpoint(out / CHECKPOINTS, "best", monitor="val_loss", enable_version_counter=False)
+    options = {"max_epochs": settings.optim.epochs, "patience": settings.optim.patience, **options}
+    if not fit(module, loaders, checkpoint, settings.trainer, out, [*extra, best], progress=progress, **options):
+        return
     state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)["state_dict"]
     prefix = "graph.net."
     graph.net.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
-
-
-def fit(
-    trainer: lightning.Trainer, module: lightning.LightningModule, loaders: Sequence[Any], checkpoint: Path | None
-) -> None:
-    """Run ``trainer.fit``, which answers Ctrl-C with KeyboardInterrupt as the rest of the package does."""
-    try:
-        validation = loaders[1] if len(loaders) > 1 else None
-        trainer.fit(module, loaders[0], validation, ckpt_path=checkpoint, weights_only=False)
-    except SystemExit:  # Lightning's answer to Ctrl-C, after which it also stops listening for the next one
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        raise KeyboardInterrupt from None
+    validation: Any = loaders[1].dataset
+    finish(out, card, graph, validation)
 
 
 def open_folder(out: Path, settings: Recipe, *, resume: bool, last_file: str = cards.FILE) -> Path | None:
@@ -83,20 +115,15 @@ def open_folder(out: Path, settings: Recipe, *, resume: bool, last_file: str = c
         raise RecipeError(f"{out} already holds a run: give another --out, or --resume to go on with it")
     if (out / last_file).exists() and not last.exists():
         raise RecipeError(f"{out} already holds a run, and it is finished: give another --out")
-    if resume and _learning(json.loads(recipe.read_text(encoding="utf-8"))) != _learning(
-        settings.model_dump(mode="json")
-    ):
+    machine: dict[str, Any] = {"trainer": None}  # which machine does the work may change from one resume to the next
+    asked = settings.model_dump(mode="json") | machine
+    if resume and json.loads(recipe.read_text(encoding="utf-8")) | machine != asked:
         raise RecipeError(f"{out} was started from another recipe: resume it with that one, or give another --out")
     out.mkdir(parents=True, exist_ok=True)
     metrics = out / "metrics.csv"
     if metrics.exists():  # Lightning's logger starts its file anew; what came before is kept beside it
         metrics.rename(out / f"metrics.before-{len(list(out.glob('metrics.before-*'))) + 1}.csv")
     return last if resume and last.exists() else None
-
-
-def _learning(recipe: dict[str, Any]) -> dict[str, Any]:
-    """A recipe without what only says which machine does the work: that may change from one resume to the next."""
-    return {name: section for name, section in recipe.items() if name != "trainer"}
 
 
 def card_of(settings: TrainRecipe) -> Card:
@@ -126,12 +153,12 @@ def data(settings: TrainRecipe, crop: CropProfile, *, progress: Progress) -> tup
         FacewitnessError: the data cannot be used.
     """
     samples = wanted(settings)
-    parts = {split: [s for s in samples if s.split == split] for split in ("train", "val")}
-    sets = [
-        pairs_of(own, f"split {split!r}", settings, crop, train=split == "train", progress=progress)
-        for split, own in parts.items()
-    ]
-    return sets[0], sets[1], samples
+
+    def pairs(split: str) -> Pairs:
+        own = [s for s in samples if s.split == split]
+        return pairs_of(own, f"split {split!r}", settings, crop, train=split == "train", progress=progress)
+
+    return pairs("train"), pairs("val"), samples
 
 
 def wanted(settings: TrainRecipe) -> list[Sample]:
@@ -194,40 +221,66 @@ def _one_thread(_: int) -> None:
     torch.set_num_threads(1)
 
 
-def trainer_of(
-    settings: TrainRecipe, out: Path, extra: Sequence[callbacks.Callback], *, progress: Progress, **options: Any
-) -> lightning.Trainer:
-    """A trainer that keeps the last epoch, stops when the validation loss no longer falls, and reports."""
-    chosen = settings.trainer
-    precision = chosen.precision
-    if precision == "auto":
-        precision = "bf16-mixed" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "32-true"
-    return lightning.Trainer(
-        **common(chosen, out),
+def fit(
+    module: lightning.LightningModule,
+    loaders: Sequence[Any],
+    checkpoint: Path | None,
+    chosen: TrainerSection,
+    out: Path,
+    extra: Sequence[callbacks.Callback] = (),
+    *,
+    progress: Progress,
+    patience: int | None = None,
+    automatic: str | None = None,
+    **options: Any,
+) -> bool:
+    """Train a module, keeping the last epoch; whether this process is the one that finishes the run.
+
+    Args:
+        module: what learns.
+        loaders: of training and, where there is one, of validation.
+        checkpoint: to go on from.
+        chosen: the machine.
+        out: the run folder.
+        extra: further callbacks.
+        progress: is told of every step.
+        patience: epochs without a lower validation loss after which training stops; None never does.
+        automatic: what the precision "auto" stands for; None takes bfloat16 where the GPU has it.
+        options: further ones of Lightning's trainer.
+
+    Raises:
+        KeyboardInterrupt: stopped by Ctrl-C, as in the rest of the package.
+    """
+    if automatic is None:
+        automatic = "bf16-mixed" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "32-true"
+    precision: Any = automatic if chosen.precision == "auto" else chosen.precision
+    trainer = lightning.Trainer(
+        accelerator=chosen.accelerator,
+        devices=chosen.devices,
+        strategy=chosen.strategy,
         precision=precision,
+        logger=CSVLogger(out, name="", version=""),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=out,
         num_sanity_val_steps=0,
-        log_every_n_steps=10,
+        use_distributed_sampler=False,  # ours know how many processes there are
         callbacks=[
             *extra,
             # apart from the best, whose own `save_last` writes only when the best was beaten
             callbacks.ModelCheckpoint(out / CHECKPOINTS, "last", enable_version_counter=False),
-            callbacks.EarlyStopping("val_loss", patience=settings.optim.patience),
-            *reported(progress),
+            *([callbacks.EarlyStopping("val_loss", patience=patience)] if patience is not None else []),
+            *([Reported(progress)] if progress is not None else []),
         ],
-        **options,
+        **{"log_every_n_steps": 10, **options},
     )
-
-
-def common(chosen: TrainerSection, out: Path) -> dict[str, Any]:
-    """Return the options of every Lightning trainer: the machine and the run folder."""
-    return {
-        **{"accelerator": chosen.accelerator, "devices": chosen.devices, "strategy": chosen.strategy},
-        "logger": CSVLogger(out, name="", version=""),
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "default_root_dir": out,
-        "use_distributed_sampler": False,  # ours know how many processes there are
-    }
+    try:
+        validation = loaders[1] if len(loaders) > 1 else None
+        trainer.fit(module, loaders[0], validation, ckpt_path=checkpoint, weights_only=False)
+    except SystemExit:  # Lightning's answer to Ctrl-C, after which it also stops listening for the next one
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        raise KeyboardInterrupt from None
+    return bool(trainer.is_global_zero)
 
 
 class Reported(callbacks.Callback):
@@ -240,11 +293,6 @@ class Reported(callbacks.Callback):
         """Report how far the epoch is."""
         done, total = trainer.fit_loop.batch_idx + 1, int(trainer.num_training_batches)
         self.progress(ProgressEvent(f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}", done, total))
-
-
-def reported(progress: Progress) -> list[callbacks.Callback]:
-    """Return what reports a training's progress; nothing if nobody listens."""
-    return [Reported(progress)] if progress is not None else []
 
 
 def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
@@ -261,35 +309,19 @@ def record(out: Path, settings: Recipe, samples: Sequence[Sample]) -> None:
     """What somebody needs to repeat the run: recipe, manifest, environment."""
     (out / "recipe.json").write_text(json.dumps(settings.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
     manifest.write(list(samples), out / "manifest.parquet")
-    packages = (
-        "facewitness",
-        "torch",
-        "torchvision",
-        "timm",
-        "lightning",
-        "numpy",
-        "opencv-python-headless",
-        "dlib-bin",
-    )
+    known = versions(PACKAGES)
     environment = {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
+        "python": known["python"],
         "machine": platform.platform(),
         "cores": cores(),
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-        "packages": {name: _version(name) for name in packages},
+        "packages": {name: known.get(name, "not installed") for name in PACKAGES},
         "manifest_sha256": manifest.digest(out / "manifest.parquet"),
     }
     if isinstance(settings, TrainRecipe) and (weights := Path(settings.net.init) / WEIGHTS_FILE).is_file():
         environment["initial_weights_sha256"] = storage.sha256(weights)
     (out / "environment.json").write_text(json.dumps(environment, indent=2) + "\n", encoding="utf-8")
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except ModuleNotFoundError:
-        return "not installed"
 
 
 def finish(out: Path, card: Card, graph: Graph, validation_set: Pairs) -> None:

@@ -5,7 +5,6 @@ and the recipe's section, and is tested against numbers worked out by hand.
 """
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -137,15 +136,13 @@ def _map(plane: Tensor | None, kind: str) -> Tensor:
     return plane
 
 
-OBJECTIVES: Mapping[str, Objective] = MappingProxyType(
-    {
-        "cross-entropy": cross_entropy,
-        "squared-error": squared_error,
-        "patches": patches,
-        "attention": attention,
-        "fakeness": fakeness,
-        "potential": potential,
-        "capsule": capsule,
-        "split-latent": split_latent,
-    }
-)
+OBJECTIVES: Mapping[str, Objective] = {
+    "cross-entropy": cross_entropy,
+    "squared-error": squared_error,
+    "patches": patches,
+    "attention": attention,
+    "fakeness": fakeness,
+    "potential": potential,
+    "capsule": capsule,
+    "split-latent": split_latent,
+}

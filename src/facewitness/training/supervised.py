@@ -39,18 +39,15 @@ class Supervised(lightning.LightningModule):
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """One step on (B, 2, ...) pairs."""
         total, verdict, region, _ = self._terms(batch)
-        self.log("train_verdict", verdict, on_step=False, on_epoch=True, sync_dist=True)
-        self.log("train_region", region, on_step=False, on_epoch=True, sync_dist=True, prog_bar=True)
-        self.log("train_loss", total, on_step=False, on_epoch=True, sync_dist=True, prog_bar=True)
+        losses = {"train_verdict": verdict, "train_region": region, "train_loss": total}
+        self.log_dict(losses, on_step=False, on_epoch=True, sync_dist=True)
         return total
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         """Loss and scores of fixed pairs."""
         total, verdict, region, logits = self._terms(batch)
-        size = len(logits)
-        self.log("val_loss", total, batch_size=size, sync_dist=True)
-        self.log("val_verdict", verdict, batch_size=size, sync_dist=True)
-        self.log("val_region", region, batch_size=size, sync_dist=True)
+        losses = {"val_loss": total, "val_verdict": verdict, "val_region": region}
+        self.log_dict(losses, batch_size=len(logits), sync_dist=True)
         self.seen.append(((logits[:, 1] - logits[:, 0]).float(), batch["labels"].flatten()))
 
     def on_validation_epoch_end(self) -> None:
@@ -144,4 +141,4 @@ def log_auc(module: lightning.LightningModule, seen: list[tuple[Tensor, Tensor]]
         torch.as_tensor(module.all_gather(torch.cat(part))).flatten().cpu() for part in zip(*seen, strict=True)
     )
     seen.clear()
-    module.log("val_auc", float(auc(np.asarray(scores), np.asarray(labels))), prog_bar=True, sync_dist=True)
+    module.log("val_auc", float(auc(np.asarray(scores), np.asarray(labels))), sync_dist=True)

@@ -43,6 +43,6 @@ def fit_svm(graph: Graph, pairs: Pairs) -> None:
 def _features(graph: Graph, pairs: Pairs) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     features, labels = [], []
     for batch in unaugmented(pairs):
-        features.append(graph.raw(batch["crops"].flatten(0, 1)).features.double().numpy())
-        labels.append(batch["labels"].flatten().numpy())
-    return np.concatenate(features), np.concatenate(labels)
+        features.append(graph.raw(batch["crops"].flatten(0, 1)).features)
+        labels.append(batch["labels"].flatten())
+    return torch.cat(features).double().numpy(), torch.cat(labels).numpy()

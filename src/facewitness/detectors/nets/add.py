@@ -132,10 +132,7 @@ def channels_for(genotype: str, budget: int, *, normal: int = 4, region: bool = 
     Raises:
         RecipeError: not even two channels fit.
     """
-
-    def size(channels: int) -> int:
-        return parameters(genotype, channels, normal=normal, region=region, input=input)
-
+    size = functools.partial(parameters, genotype, normal=normal, region=region, input=input)
     widths = range(2, 1025, 2)
     fitting = bisect_right(widths, budget, key=size)  # parameters grow with the width
     if not fitting:

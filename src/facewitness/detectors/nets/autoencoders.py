@@ -5,7 +5,7 @@ training that of the truth, which the training hands in; here that of the verdic
 """
 
 import itertools
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -93,8 +93,7 @@ class ForensicTransfer(SplitLatent):
 
     def encode(self, x: Tensor) -> Tensor:
         """See ``SplitLatent``."""
-        latent: Tensor = self.encoder(self.prepared(x))
-        return latent
+        return cast(Tensor, self.encoder(self.prepared(x)))
 
     def decode(self, latent: Tensor) -> Decoded:
         """See ``SplitLatent``."""
@@ -135,8 +134,7 @@ class ClassNSeg(SplitLatent):
 
     def encode(self, x: Tensor) -> Tensor:
         """See ``SplitLatent``."""
-        latent: Tensor = self.encoder(x)
-        return latent
+        return cast(Tensor, self.encoder(x))
 
     def decode(self, latent: Tensor) -> Decoded:
         """See ``SplitLatent``."""
@@ -145,8 +143,7 @@ class ClassNSeg(SplitLatent):
 
     def segment(self, shared: Tensor) -> Tensor:
         """Logits (N, 2, S, S), channel 1 = forged."""
-        segments: Tensor = self.segmenter(shared)
-        return segments
+        return cast(Tensor, self.segmenter(shared))
 
 
 def _up(a: int, b: int, stride: int) -> list[nn.Module]:

@@ -85,11 +85,6 @@ class _Statistics(nn.Module):
         return torch.stack([mean, (variance + 1e-12).sqrt()], dim=1)
 
 
-class _Squeeze(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return x[:, 0]
-
-
 def _capsule() -> nn.Sequential:
     return nn.Sequential(
         *(nn.Conv2d(256, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU()),
@@ -97,5 +92,5 @@ def _capsule() -> nn.Sequential:
         _Statistics(),
         *(nn.Conv1d(2, 8, 5, 2, 2), nn.BatchNorm1d(8)),
         *(nn.Conv1d(8, 1, 3, 1, 1), nn.BatchNorm1d(1)),
-        _Squeeze(),
+        nn.Flatten(),
     )

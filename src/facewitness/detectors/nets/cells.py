@@ -6,9 +6,10 @@ cell has two inputs, the outputs of the two cells before it, and four blocks; a 
 """
 
 import json
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -79,37 +80,19 @@ class Zero(nn.Module):
         return x[..., :: self.stride, :: self.stride] * 0
 
 
-def _pool(kind: type[nn.Module], **options: Any) -> Callable[[int, int, bool], nn.Module]:
-    return lambda channels, stride, affine: kind(3, stride, 1, **options)
-
-
-def _convolution(size: int) -> Callable[[int, int, bool], nn.Module]:
-    return lambda channels, stride, affine: ReluConvNorm(channels, channels, size, stride, affine)
-
-
-def _separable(size: int, dilation: int, times: int) -> Callable[[int, int, bool], nn.Module]:
-    return lambda channels, stride, affine: Separable(channels, size, stride, dilation, times, affine)
-
-
-def _identity(channels: int, stride: int, affine: bool) -> nn.Module:
-    return nn.Identity() if stride == 1 else Halved(channels, channels, affine)
-
-
-OPERATIONS: Mapping[str, Callable[[int, int, bool], nn.Module]] = MappingProxyType(
-    {
-        "zero": lambda channels, stride, affine: Zero(stride),
-        "identity": _identity,
-        "average-3": _pool(nn.AvgPool2d, count_include_pad=False),
-        "max-3": _pool(nn.MaxPool2d),
-        "conv-3": _convolution(3),
-        "conv-5": _convolution(5),
-        "conv-7": _convolution(7),
-        "separable-3": _separable(3, 1, 2),
-        "separable-5": _separable(5, 1, 2),
-        "dilated-3": _separable(3, 2, 1),
-        "dilated-5": _separable(5, 2, 1),
-    }
-)
+OPERATIONS: Mapping[str, Callable[[int, int, bool], nn.Module]] = {
+    "zero": lambda channels, stride, affine: Zero(stride),
+    "identity": lambda channels, stride, affine: nn.Identity() if stride == 1 else Halved(channels, channels, affine),
+    "average-3": lambda channels, stride, affine: nn.AvgPool2d(3, stride, 1, count_include_pad=False),
+    "max-3": lambda channels, stride, affine: nn.MaxPool2d(3, stride, 1),
+    "conv-3": lambda channels, stride, affine: ReluConvNorm(channels, channels, 3, stride, affine),
+    "conv-5": lambda channels, stride, affine: ReluConvNorm(channels, channels, 5, stride, affine),
+    "conv-7": lambda channels, stride, affine: ReluConvNorm(channels, channels, 7, stride, affine),
+    "separable-3": lambda channels, stride, affine: Separable(channels, 3, stride, 1, 2, affine),
+    "separable-5": lambda channels, stride, affine: Separable(channels, 5, stride, 1, 2, affine),
+    "dilated-3": lambda channels, stride, affine: Separable(channels, 3, stride, 2, 1, affine),
+    "dilated-5": lambda channels, stride, affine: Separable(channels, 5, stride, 2, 1, affine),
+}
 """ADD's eleven, as (channels, stride, affine) -> module."""
 
 
@@ -154,17 +137,21 @@ class Genotype:
         if text.startswith("random-") and text.removeprefix("random-").isdigit():
             return cls.random(int(text.removeprefix("random-")))
         try:
-            found = json.loads(text)
-            cells = [
-                tuple(tuple((int(source), str(op)) for source, op in block) for block in found[name])
-                for name in ("normal", "reduction")
-            ]
+            return cls.of(json.loads(text))
         except (ValueError, TypeError, KeyError) as error:
             raise RecipeError(
                 f"a genotype is one of {', '.join(PUBLISHED)}, or JSON with the cells 'normal' and 'reduction', each a "
                 f"list of blocks of two [input, operation] pairs; got {text[:80]!r} ({error})"
             ) from error
-        return cls(*cells)  # type: ignore[arg-type]  # __post_init__ sees to it that blocks have two pairs
+
+    @classmethod
+    def of(cls, cells: Mapping[str, Any]) -> "Genotype":
+        """The cells "normal" and "reduction", each a list of blocks of two [input, operation] pairs."""
+        both = (
+            tuple(tuple((int(source), str(op)) for source, op in block) for block in cells[name])
+            for name in ("normal", "reduction")
+        )
+        return cls(*both)  # type: ignore[arg-type]  # __post_init__ sees to it that blocks have two pairs
 
     @classmethod
     def random(cls, seed: int, blocks: int = BLOCKS) -> "Genotype":
@@ -192,32 +179,8 @@ class Genotype:
         return pairs.count("identity") / len(pairs)
 
 
-def _blocks(text: str) -> tuple[Block, ...]:
-    short = {"sep": "separable", "dil": "dilated", "conv": "conv"}
-    found = []
-    for block in text.split(";"):
-        pairs = []
-        for pair in block.split("+"):
-            name, source = pair.strip(" )").split("(")
-            kind = {"skip": "identity", "max": "max-3"}.get(name) or f"{short[name[:-1]]}-{name[-1]}"
-            pairs.append((int(source), kind))
-        found.append((pairs[0], pairs[1]))
-    return tuple(found)
-
-
-PUBLISHED: Mapping[str, Genotype] = MappingProxyType(
-    {
-        "darts-v2": Genotype(
-            _blocks("sep3(0)+sep3(1); sep3(0)+sep3(1); sep3(1)+skip(0); skip(0)+dil3(2)"),
-            _blocks("max(0)+max(1); skip(2)+max(1); max(0)+skip(2); skip(2)+max(1)"),
-        ),
-        "gdas-v1": Genotype(
-            _blocks("skip(0)+skip(1); skip(0)+sep5(2); sep3(3)+skip(0); sep5(4)+sep3(3)"),
-            _blocks("sep5(0)+sep3(1); sep5(2)+sep5(1); dil5(2)+sep3(1); sep5(0)+sep5(1)"),
-        ),
-    }
-)
-"""Liu et al., DARTS, ICLR 2019; Dong & Yang, GDAS, CVPR 2019."""
+_TABLE = tomllib.loads(files("facewitness.detectors.nets").joinpath("genotypes.toml").read_text(encoding="utf-8"))
+PUBLISHED: Mapping[str, Genotype] = {name: Genotype.of(cells) for name, cells in _TABLE.items()}
 
 
 class Mixture(nn.Module):

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -84,6 +84,4 @@ def _pooled(planes: Tensor, cells: int) -> Tensor:
     """``F.adaptive_avg_pool2d`` as two means where the cells are alike: onnxruntime pools a few large cells slowly."""
     if planes.shape[-1] % cells:
         return F.adaptive_avg_pool2d(planes, cells)
-    rows: Tensor = planes.unflatten(3, (cells, -1)).mean(4)
-    pooled: Tensor = rows.unflatten(2, (cells, -1)).mean(3)
-    return pooled
+    return cast(Tensor, planes.unflatten(3, (cells, -1)).mean(4).unflatten(2, (cells, -1)).mean(3))

@@ -61,7 +61,8 @@ class FakeLocator(nn.Module):
         if attention is not None:
             encoded = {name: part * _fitted(attention, part) for name, part in encoded.items()}
         deep = _deep(encoded)
-        drawn = self.decode(encoded if self._takes_all else deep)
+        depths = isinstance(self.decode, segmentation.lraspp.LRASPPHead)  # it reads features of several
+        drawn = self.decode(encoded if depths else deep)
         plane = F.interpolate(drawn, x.shape[-2:], mode="bilinear", align_corners=False)
         if self.fine is not None:
             plane = self.fine(plane, x)
@@ -72,11 +73,6 @@ class FakeLocator(nn.Module):
         body = _body(self.segmenter, "DEFAULT")
         _widen(body.backbone, self.front.channels)
         self.encode.load_state_dict(body.backbone.state_dict())
-
-    @property
-    def _takes_all(self) -> bool:
-        """Whether the decoder reads features of several depths."""
-        return isinstance(self.decode, segmentation.lraspp.LRASPPHead)
 
     def _encoded(self, size_px: int) -> tuple[int, int]:
         """Channels and side of the encoder's deepest features."""

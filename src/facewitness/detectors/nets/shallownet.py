@@ -4,14 +4,16 @@ Their last layer is two sigmoid units; here their logits are the two columns, an
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 import torch
+from timm.layers.create_conv2d import create_conv2d
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from facewitness.detectors.output import NetOutput
 
 DROPOUT = 0.25
+_norm1d, _norm2d = (partial(kind, eps=1e-3, momentum=0.01) for kind in (nn.BatchNorm1d, nn.BatchNorm2d))  # Keras'
 
 
 class _Shallow(nn.Module):
@@ -62,7 +64,9 @@ class ShallowNetV2(_Shallow):
         plan = [(96, 3, 1), (96, 3, 1), (96, 3, 2), (192, 3, 1), (192, 3, 1), (192, 3, 2), (192, 3, 1), (192, 1, 1)]
         channels = 3
         for out, kernel, stride in plan:
-            layers += [_same(channels, out, kernel, stride), nn.ReLU(), nn.Dropout(DROPOUT)]
+            # TensorFlow's padding: at stride 2 an even size is padded on the right and below only
+            convolution = create_conv2d(channels, out, kernel, stride=stride, padding="same", bias=True)
+            layers += [convolution, nn.ReLU(), nn.Dropout(DROPOUT)]
             channels = out
         super().__init__(nn.Sequential(*layers), nn.Sequential(nn.ReLU(), _norm1d(1024)), size_px)
 
@@ -90,27 +94,3 @@ def _row(*plan: tuple[int, int, int]) -> Iterator[nn.Module]:
             yield nn.Dropout(DROPOUT)
         yield nn.Conv2d(channels, out, kernel)
         yield nn.ReLU()
-
-
-def _same(channels: int, out: int, kernel: int, stride: int) -> nn.Module:
-    """TensorFlow's 'same': at stride 2 an even size is padded on the right and below only."""
-    if stride == 1:
-        return nn.Conv2d(channels, out, kernel, padding=kernel // 2)
-    return _Strided(channels, out, kernel, stride)
-
-
-class _Strided(nn.Conv2d):
-    def forward(self, x: Tensor) -> Tensor:
-        pads: list[int] = []
-        for size in (x.shape[-1], x.shape[-2]):
-            total = max((-(-size // self.stride[0]) - 1) * self.stride[0] + self.kernel_size[0] - size, 0)
-            pads += [total // 2, total - total // 2]
-        return super().forward(F.pad(x, pads))
-
-
-def _norm2d(channels: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
-
-
-def _norm1d(channels: int) -> nn.BatchNorm1d:
-    return nn.BatchNorm1d(channels, eps=1e-3, momentum=0.01)

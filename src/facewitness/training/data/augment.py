@@ -5,7 +5,7 @@ the other.
 """
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -35,68 +35,59 @@ def degradations(section: AugmentSection) -> v2.Compose:
         v2.RandomApply([v2.ColorJitter(0.15, 0.15, 0.15, 0.02)], section.colour),
         v2.RandomApply([DownAndUp(0.5, 1.0)], section.resize),
         v2.RandomApply([v2.GaussianBlur(taps, section.blur_sigma)], section.blur),
-        v2.RandomApply([Noise(6.0)], section.noise),
+        v2.RandomApply([Noise(0.0, 6.0)], section.noise),
         v2.RandomApply([Jpeg(low, high)], section.jpeg / 2),  # the other half before the crop: see batches
     ]
     return v2.Compose(steps)
 
 
-class Jpeg(v2.Transform):
-    """Compress at a random quality. torchvision's own transform stands on an encoder that it is about to remove."""
+class _Drawn(v2.Transform):
+    """Change images (P, 3, S, S) uint8 by one number from a range; a mask keeps its truth."""
 
-    def __init__(self, low: int, high: int) -> None:
-        super().__init__()
-        self.low, self.high = low, high
-
-    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        """Draw the quality."""
-        return {"quality": int(torch.randint(self.low, self.high + 1, ()))}
-
-    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        """Images (P, 3, S, S) uint8 only."""
-        if not isinstance(inpt, tv_tensors.Image):
-            return inpt
-        crops = [recompress(crop, params["quality"]) for crop in inpt.permute(0, 2, 3, 1).numpy()]
-        return tv_tensors.Image(torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2))
-
-
-class DownAndUp(v2.Transform):
-    """Shrink by a random factor and enlarge again."""
+    _transformed_types = (tv_tensors.Image,)
 
     def __init__(self, low: float, high: float) -> None:
         super().__init__()
         self.low, self.high = low, high
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        """Draw the factor."""
-        return {"factor": float(torch.empty(()).uniform_(self.low, self.high))}
+        """Draw the number."""
+        return {"drawn": float(torch.empty(()).uniform_(self.low, self.high))}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        """Images only: a mask keeps its truth."""
-        if not isinstance(inpt, tv_tensors.Image):
-            return inpt
-        size = list(inpt.shape[-2:])
-        small = [max(1, round(side * params["factor"])) for side in size]
-        return F.resize(F.resize(inpt, small, antialias=True), size, antialias=True)
+        """Change them."""
+        return tv_tensors.Image(self._changed(inpt, params["drawn"]))
+
+    def _changed(self, crops: Tensor, drawn: float) -> Tensor:
+        raise NotImplementedError
 
 
-class Noise(v2.Transform):
-    """Gaussian sensor noise of a random strength, drawn anew for each crop."""
-
-    def __init__(self, most: float) -> None:
-        super().__init__()
-        self.most = most
+class Jpeg(_Drawn):
+    """Compress at a random quality. torchvision's own transform stands on an encoder that it is about to remove."""
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        """Draw the standard deviation, in steps of 8 bits."""
-        return {"deviation": float(torch.empty(()).uniform_(0, self.most))}
+        """Draw the quality."""
+        return {"drawn": int(torch.randint(int(self.low), int(self.high) + 1, ()))}
 
-    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        """Images only."""
-        if not isinstance(inpt, tv_tensors.Image):
-            return inpt
-        noisy = inpt.float() + torch.randn(inpt.shape) * params["deviation"]
-        return tv_tensors.Image(noisy.round().clamp(0, 255).to(torch.uint8))
+    def _changed(self, crops: Tensor, drawn: float) -> Tensor:
+        made = [recompress(crop, int(drawn)) for crop in crops.permute(0, 2, 3, 1).numpy()]
+        return torch.from_numpy(np.stack(made)).permute(0, 3, 1, 2)
+
+
+class DownAndUp(_Drawn):
+    """Shrink by a random factor and enlarge again."""
+
+    def _changed(self, crops: Tensor, drawn: float) -> Tensor:
+        size = list(crops.shape[-2:])
+        small = [max(1, round(side * drawn)) for side in size]
+        return cast(Tensor, F.resize(F.resize(crops, small, antialias=True), size, antialias=True))
+
+
+class Noise(_Drawn):
+    """Gaussian sensor noise of a random deviation, in steps of 8 bits, drawn anew for each crop."""
+
+    def _changed(self, crops: Tensor, drawn: float) -> Tensor:
+        return (crops.float() + torch.randn(crops.shape) * drawn).round().clamp(0, 255).to(torch.uint8)
 
 
 def draw_jitter(section: AugmentSection, size_px: int, rng: np.random.Generator) -> NDArray[np.float64]:

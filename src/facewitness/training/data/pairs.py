@@ -56,7 +56,7 @@ class Pairs(Dataset[dict[str, Tensor]]):
         self.people: dict[tuple[str, str], list[int]] = {}
         for i in self.real:
             self.people.setdefault(self._person(int(i)), []).append(int(i))
-        self.places = {self._sample(int(i)).path: int(i) for i in self.real}
+        self.places = {self.sample(int(i)).path: int(i) for i in self.real}
         self.methods = sorted(recipe.forge.methods)
         unknown = [name for name in self.methods if name not in METHODS]
         if unknown:
@@ -168,7 +168,7 @@ class Pairs(Dataset[dict[str, Tensor]]):
 
         ``otherwise`` if there is no real face of that person in its data set.
         """
-        known = self.places.get(self._sample(fake).original or Path())
+        known = self.places.get(self.sample(fake).original or Path())
         if known is not None:
             return known
         alike = self.people.get(self._person(fake), [])
@@ -178,10 +178,11 @@ class Pairs(Dataset[dict[str, Tensor]]):
         return alike[int(distance.argmin())]
 
     def _person(self, index: int) -> tuple[str, str]:
-        sample = self._sample(index)
+        sample = self.sample(index)
         return sample.dataset, sample.person
 
-    def _sample(self, index: int) -> Sample:
+    def sample(self, index: int) -> Sample:
+        """Return the sample that face ``index`` of the cache came from."""
         return self.samples[int(self.faces.sample[index])]
 
     def _donors(self, source: str) -> NDArray[np.int64]:
@@ -192,8 +193,8 @@ class Pairs(Dataset[dict[str, Tensor]]):
 
     def _donor(self, index: int, rng: np.random.Generator) -> Portrait:
         drawn = rng.choice(self.donors[self.sources[index]], _DONORS)
-        people = self._sample(index).identities
-        others = [int(i) for i in drawn if i != index and self._sample(int(i)).identities != people]
+        people = self.sample(index).identities
+        others = [int(i) for i in drawn if i != index and self.sample(int(i)).identities != people]
         pool = others or [index]
         distance = np.abs(self.shapes[pool] - self.shapes[index]).sum((1, 2))
         return self.faces.portrait(pool[int(distance.argmin())])

@@ -36,14 +36,14 @@ class Adversarial(lightning.LightningModule):
         optimizers: Any = self.optimizers()
         if self.critic is not None:
             loss = self._critics(truth, made.detach(), batch["weight"], None if drawn is None else drawn.detach())
-            self.log("critic", loss.detach(), on_step=False, on_epoch=True, prog_bar=True)
+            self.log("critic", loss.detach(), on_step=False, on_epoch=True)
             if self.optim.penalty and batch_index % PENALISED == 0:
                 loss = loss + PENALISED * self.optim.penalty * steepness(self.critic, truth[:8])
             self._step(optimizers[1], loss)
         apart = difference(made, truth, batch["weight"], self.optim.edges)
         loss = apart + self.optim.adversarial * self._fooled(made, batch["weight"], drawn)
         self._step(optimizers[0] if isinstance(optimizers, list) else optimizers, loss)
-        self.log("difference", apart.detach(), on_step=False, on_epoch=True, prog_bar=True)
+        self.log("difference", apart.detach(), on_step=False, on_epoch=True)
 
     def on_train_epoch_end(self) -> None:
         """Move the rates along their cosine."""

@@ -117,6 +117,5 @@ def _block(inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1) -> 
 def _up(inputs: int, outputs: int, kind: Upsampler) -> nn.Module:
     if kind == "transposed":
         return nn.ConvTranspose2d(inputs, outputs, 4, 2, 1)
-    mode = {"nearest": "nearest", "bilinear": "bilinear"}[kind]
     options = {"align_corners": False} if kind == "bilinear" else {}
-    return nn.Sequential(nn.Upsample(scale_factor=2, mode=mode, **options), nn.Conv2d(inputs, outputs, 3, padding=1))
+    return nn.Sequential(nn.Upsample(scale_factor=2, mode=kind, **options), nn.Conv2d(inputs, outputs, 3, padding=1))

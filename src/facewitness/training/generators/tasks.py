@@ -3,8 +3,10 @@
 All of it is made from aligned squares of real photographs, so that no pair of photographs is ever needed.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
 from typing import Any, NamedTuple
 
 import cv2
@@ -16,7 +18,7 @@ from facewitness.forge import generators
 from facewitness.forge.forgery import Portrait, blur
 from facewitness.forge.manipulations import attribute, inpainting, mouth
 from facewitness.media.parts import hull
-from facewitness.types import Image, Plane
+from facewitness.types import Plane
 
 
 class Example(NamedTuple):
@@ -38,7 +40,7 @@ class Face(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """How a method's network is taught. ``net`` and ``recipe`` are defaults for two cores."""
+    """How a method's network is taught, from ``tasks.toml``. ``net`` and ``optim`` are defaults for two cores."""
 
     method: str
     example: Callable[[Face, np.random.Generator], Example]
@@ -49,7 +51,6 @@ class Task:
     size_px: int = 128
     groups: int = 1  # of people, each with its decoder
     local: bool = False  # a second critic looks at the region alone
-    card: dict[str, Any] = field(default_factory=dict)  # what the forge must know beside size and margin
 
 
 def deepfake(face: Face, rng: np.random.Generator) -> Example:
@@ -99,69 +100,15 @@ def synthesis(face: Face, rng: np.random.Generator) -> Example:
     return Example(face.code, generators.planes(image), np.ones(image.shape[:2], np.float32))
 
 
-def _attribute(up: str) -> Task:
-    return Task(
-        f"attribute-{up}",
-        recolouring,
-        keeps_identity=True,
-        margin=0.5,
-        size_px=192,
-        net={"inputs": attribute.INPUTS, "width": 16, "depth": 4, "up": up, "skip": True},
-        optim={"batch": 12, "epochs": 3, "adversarial": 0.02, "critic_width": 16},
-    )
+_EXAMPLES = {teach.__name__: teach for teach in (deepfake, neuraltextures, recolouring, completion, synthesis)}
 
 
-TASKS: dict[str, Task] = {
-    task.method: task
-    for task in (
-        Task(
-            "deepfake",
-            deepfake,
-            keeps_identity=False,
-            margin=0.2,
-            net={"width": 24, "depth": 3, "skip": False, "up": "nearest"},
-            optim={"batch": 16, "epochs": 12, "adversarial": 0.02},
-            groups=3,
-        ),
-        Task(
-            "neuraltextures",
-            neuraltextures,
-            keeps_identity=True,
-            margin=0.2,
-            net={"inputs": mouth.INPUTS, "width": 24, "depth": 4, "skip": True, "up": "nearest"},
-            optim={"batch": 24, "epochs": 14, "adversarial": 0.05},
-            local=True,
-        ),
-        _attribute("transposed"),
-        _attribute("nearest"),
-        _attribute("bilinear"),
-        Task(
-            "inpaint-conv",
-            completion,
-            keeps_identity=True,
-            margin=0.3,
-            net={"inputs": 4, "width": 32, "depth": 2, "skip": True, "up": "nearest", "dilations": (2, 4, 8)},
-            optim={"batch": 12, "epochs": 8, "adversarial": 0.05},
-            local=True,
-        ),
-        Task(
-            "synthesis",
-            synthesis,
-            keeps_identity=False,
-            margin=0.5,
-            net={"noise": 96, "width": 32, "depth": 4, "skip": True, "up": "nearest"},
-            optim={
-                "batch": 16,
-                "epochs": 10,
-                "adversarial": 0.006,
-                "critic_rate": 2e-4,
-                "critic_width": 32,
-                "penalty": 1.0,
-            },
-            card={"noise": 96},
-        ),
-    )
-}
+def _task(method: str, fields: dict[str, Any]) -> Task:
+    return Task(method, **{**fields, "example": _EXAMPLES[fields["example"]]})
+
+
+_TABLE = tomllib.loads(files("facewitness.training.generators").joinpath("tasks.toml").read_text(encoding="utf-8"))
+TASKS: Mapping[str, Task] = {method: _task(method, fields) for method, fields in _TABLE.items()}
 
 
 def groups(faces: Sequence[Portrait], count: int, seed: int) -> NDArray[np.int64]:
@@ -194,15 +141,12 @@ def components(faces: Sequence[Portrait], count: int, seed: int) -> Components:
     """
     if len(faces) <= count:
         raise ValueError(f"{len(faces)} faces cannot have {count} principal components")
-    half = faces[0].image.shape[0] // 2
-    rows = torch.stack([torch.from_numpy(generators.planes(_halved(f.image, half))).flatten() for f in faces])
+    half = (faces[0].image.shape[0] // 2,) * 2
+    small = [np.asarray(cv2.resize(f.image, half, interpolation=cv2.INTER_AREA), np.uint8) for f in faces]
+    rows = torch.stack([torch.from_numpy(generators.planes(square)).flatten() for square in small])
     mean = rows.mean(0)
     torch.manual_seed(seed)
     _, spread, axes = torch.pca_lowrank(rows - mean, q=count, center=False, niter=3)
     scaled = (axes * spread / (len(faces) - 1) ** 0.5).T
     codes = (rows - mean) @ axes / spread * (len(faces) - 1) ** 0.5
     return Components(mean.numpy(), scaled.numpy(), codes.clamp(-3, 3).numpy())
-
-
-def _halved(square: Image, side_px: int) -> Image:
-    return np.asarray(cv2.resize(square, (side_px, side_px), interpolation=cv2.INTER_AREA), np.uint8)

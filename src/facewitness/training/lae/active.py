@@ -41,9 +41,7 @@ def choose(pooled: NDArray[np.float32], pairs: Pairs, count: int, section: AskSe
         order = np.random.default_rng((seed, 21)).permutation(len(pairs.own))[:count]
     else:
         order = np.argsort(-activation, kind="stable")[:count]
-    return Choice(
-        [int(pairs.own[i]) for i in order], [float(activation[i]) for i in order], [int(k) for k in channels], accuracy
-    )
+    return Choice(pairs.own[order].tolist(), activation[order].tolist(), channels.tolist(), accuracy)
 
 
 def asked_about(pairs: Pairs) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ from typing import Any, Self, cast
 import torch
 import torchvision
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torchvision.transforms.v2.functional import normalize, resize
 
 from facewitness.detectors.architectures import IMAGENET_MEAN, IMAGENET_STD
 from facewitness.types import RecipeError
@@ -42,20 +42,15 @@ class Discriminator(nn.Module):
 class Comparator(nn.Module):
     """Pictures (N, 3, S, S) in [-1, 1] to features of a frozen VGG-16, which sees them ImageNet-normalised."""
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(self, weights: str, size_px: int) -> None:
         super().__init__()
         self.size_px = size_px
         self.layers = _vgg(weights).eval().requires_grad_(False)
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Features (N, 512, h, w)."""
         shown = _resized(pictures, self.size_px)
-        return cast(Tensor, self.layers(((shown + 1) / 2 - self.mean) / self.std))
+        return cast(Tensor, self.layers(normalize((shown + 1) / 2, IMAGENET_MEAN, IMAGENET_STD)))
 
     def train(self, mode: bool = True) -> Self:
         """It never learns."""
@@ -68,19 +63,15 @@ def _vgg(weights: str) -> nn.Sequential:
     Raises:
         RecipeError: the weights cannot be had; no others are taken in their place.
     """
-    network: Any
-    if weights == "random":
-        network = torchvision.models.vgg16(weights=None)
-    elif weights == "imagenet":
-        try:
-            network = torchvision.models.vgg16(weights=torchvision.models.VGG16_Weights.IMAGENET1K_V1)
-        except Exception as error:  # sockets, the hub and the file system raise kinds of their own
-            raise RecipeError(
-                f"reconstruct.comparator: ImageNet's VGG-16 could not be had ({error}): give a file of its weights, or "
-                "say --set reconstruct.comparator=random"
-            ) from error
-    else:
-        network = torchvision.models.vgg16(weights=None)
+    published = torchvision.models.VGG16_Weights.IMAGENET1K_V1 if weights == "imagenet" else None
+    try:
+        network: Any = torchvision.models.vgg16(weights=published)
+    except Exception as error:  # sockets, the hub and the file system raise kinds of their own
+        raise RecipeError(
+            f"reconstruct.comparator: ImageNet's VGG-16 could not be had ({error}): give a file of its weights, or "
+            "say --set reconstruct.comparator=random"
+        ) from error
+    if weights not in ("imagenet", "random"):
         try:
             network.load_state_dict(torch.load(Path(weights), map_location="cpu", weights_only=True))
         except Exception as error:  # pickle, zip and torch raise kinds of their own
@@ -91,7 +82,4 @@ def _vgg(weights: str) -> nn.Sequential:
 
 
 def _resized(pictures: Tensor, side: int) -> Tensor:
-    pictures = pictures.float()  # reducing with antialiasing knows no bfloat16
-    if pictures.shape[-1] == side:
-        return pictures
-    return F.interpolate(pictures, (side, side), mode="bilinear", antialias=True)
+    return cast(Tensor, resize(pictures.float(), [side, side]))  # reducing with antialiasing knows no bfloat16

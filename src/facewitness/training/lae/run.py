@@ -17,12 +17,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from facewitness import config, storage
-from facewitness.compute.pool import cores
 from facewitness.compute.progress import Progress
-from facewitness.detectors import cards
-from facewitness.detectors.base import WEIGHTS_FILE, verify_weights
 from facewitness.detectors.graph import Graph
-from facewitness.detectors.torch_backend import load_weights
+from facewitness.detectors.torch_backend import load_run
 from facewitness.training import loop
 from facewitness.training.data import augment
 from facewitness.training.data.draws import Draw
@@ -71,22 +68,14 @@ def train(
         RecipeError: the recipe does not fit, or the folder holds another run.
         FacewitnessError: the data cannot be used.
     """
-    settings = config.load(recipe, LaeRecipe, overrides)
-    out = out or Path("runs") / settings.name
-    checkpoint = loop.open_folder(out, settings, resume=resume)
-    _still(settings)
+    settings, out, checkpoint = loop.begin(recipe, LaeRecipe, out, overrides, resume=resume)
     card = loop.card_of(settings)
     train_set, validation_set, samples = loop.data(settings, card.crop, progress=progress)
     loop.record(out, settings, samples)
     graph = Graph(card)
+    loaders = loop.loaders_of(settings, train_set, validation_set)
     module = Reconstructing(graph, settings)
-    graph.net.to(memory_format=torch.channels_last)
-    best = loop.best_of(out)
-    trainer = loop.trainer_of(settings, out, [best], progress=progress, max_epochs=settings.optim.epochs)
-    loop.fit(trainer, module, loop.loaders_of(settings, train_set, validation_set), checkpoint)
-    if trainer.is_global_zero:
-        loop.take_best(graph, best)
-        loop.finish(out, card, graph, validation_set)
+    loop.learn(module, graph, card, settings, out, loaders, checkpoint, progress=progress)
     return out
 
 
@@ -106,7 +95,7 @@ def select(
     chosen = active.choose(_concepts(opened), opened.train_set, masks, section, opened.recipe.seed)
     crops, known = _squares(opened, chosen.faces, oracle=oracle)
     rows = [
-        {"face": face, "path": str(_sample(opened, face).path), "activation": round(activation, 6)}
+        {"face": face, "path": str(opened.train_set.sample(face).path), "activation": round(activation, 6)}
         for face, activation in zip(chosen.faces, chosen.activation, strict=True)
     ]
     facts = {
@@ -152,20 +141,19 @@ def finetune(
     else:
         asked, facts = _painted(opened, folder, masks or Path())
     loop.open_folder(out, settings, resume=False)
-    _still(settings)
+    loop.settle(settings.seed, settings.trainer)
     loop.record(out, settings, opened.samples)
     module = Attending(opened.graph, settings.attend, settings.reconstruct.noise)
     training, validation = loop.loaders_of(settings, opened.train_set, opened.validation_set)
     extra = Masked(asked, opened.train_set, settings.attend.batch_masks)
     loaders = [Together(training, extra, settings.seed), validation]
     callbacks = [AskAgain(opened, extra, oracle)] if oracle is not None and settings.attend.reselect else []
-    options = {"max_epochs": settings.attend.epochs, "gradient_clip_val": settings.optim.clip or None}
-    trainer = loop.trainer_of(settings, out, callbacks, progress=progress, **options)
+    options: dict[str, Any] = {"max_epochs": settings.attend.epochs, "patience": settings.optim.patience}
+    options["gradient_clip_val"] = settings.optim.clip or None
     module.train()  # whoever chose the faces looked at them in evaluation
-    loop.fit(trainer, module, loaders, None)
-    if trainer.is_global_zero:
+    if loop.fit(module, loaders, None, settings.trainer, out, callbacks, progress=progress, **options):
         facts |= {"from": str(folder.resolve()), "masks": len(extra.asked.faces), "fakes": len(opened.train_set.own)}
-        facts["faces"] = [str(_sample(opened, face).path) for face in extra.asked.faces]
+        facts["faces"] = [str(opened.train_set.sample(face).path) for face in extra.asked.faces]
         storage.write_text(out / SELECTION, json.dumps(facts, indent=2) + "\n")
         loop.finish(out, opened.card, opened.graph, opened.validation_set)
     return out
@@ -227,27 +215,15 @@ class Together:
 
 
 def _open(folder: Path, overrides: Sequence[str] = (), *, progress: Progress) -> Opened:
-    card = cards.read(folder)
-    path = folder / WEIGHTS_FILE
-    verify_weights(card, path)
+    detector = load_run(folder, "cpu")
     try:
         told = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RecipeError(f"{folder}: no recipe.json to go on from ({error})") from error
     settings = config.load(None, LaeRecipe, overrides, defaults=told)
-    _still(settings)
-    train_set, validation_set, samples = loop.data(settings, card.crop, progress=progress)
-    return Opened(folder, settings, card, load_weights(card, path), train_set, validation_set, samples)
-
-
-def _still(settings: LaeRecipe) -> None:
-    lightning.seed_everything(settings.seed, workers=True, verbose=False)
-    torch.set_num_threads(settings.trainer.threads or cores())
-
-
-def _sample(opened: Opened, face: int) -> Sample:
-    """The sample a face of the training set came from."""
-    return opened.train_set.samples[int(opened.train_set.faces.sample[face])]
+    loop.settle(settings.seed, settings.trainer)
+    train_set, validation_set, samples = loop.data(settings, detector.card.crop, progress=progress)
+    return Opened(folder, settings, detector.card, detector.graph, train_set, validation_set, samples)
 
 
 def _squares(
@@ -261,7 +237,7 @@ def _squares(
         if oracle:
             if region is None:
                 raise FacewitnessError(
-                    f"{_sample(opened, face).path}: its region is not in the manifest: paint instead"
+                    f"{opened.train_set.sample(face).path}: its region is not in the manifest: paint instead"
                 )
             masks.append(np.where(region > 127, 255, 0).astype(np.uint8))
     return crops, masks if oracle else None
@@ -270,7 +246,7 @@ def _squares(
 def _concepts(opened: Opened) -> NDArray[np.float32]:
     """What a finished run's encoder makes of its training faces; kept in its folder, since one run is asked often."""
     faces = active.asked_about(opened.train_set)
-    told = [str(opened.card.weights), *(str(_sample(opened, int(face)).path) for face in faces)]
+    told = [str(opened.card.weights), *(str(opened.train_set.sample(int(face)).path) for face in faces)]
     decides = hashlib.sha256("\n".join(told).encode()).hexdigest()
     path = opened.folder / CONCEPTS
     try:

@@ -80,8 +80,7 @@ class Reconstructing(Stage):
         self._step(optimizers[0] if isinstance(optimizers, list) else optimizers, total)
         if self.discriminator is not None:
             self.discriminator.requires_grad_(True)
-        self.log("train_latent", verdict.detach(), on_step=False, on_epoch=True, prog_bar=True)
-        self.log("train_loss", total.detach(), on_step=False, on_epoch=True)
+        self.log_dict({"train_latent": verdict.detach(), "train_loss": total.detach()}, on_step=False, on_epoch=True)
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """The loss without its adversarial part, which no two epochs measure alike."""
@@ -89,8 +88,7 @@ class Reconstructing(Stage):
         crops, _ = _flat(batch)
         restored = self._restored(self.net.restore(latent), crops.float() / 127.5 - 1)
         total = self.section.alpha_rec * restored + self.section.alpha_latent * verdict
-        self.log("val_latent", verdict, batch_size=len(crops), sync_dist=True)
-        self.log("val_loss", total, batch_size=len(crops), sync_dist=True)
+        self.log_dict({"val_latent": verdict, "val_loss": total}, batch_size=len(crops), sync_dist=True)
 
     def configure_optimizers(self) -> Any:
         """Adam for each; the discriminator's with DCGAN's momentum."""
@@ -146,8 +144,7 @@ class Attending(Stage):
             plane = plane[chosen]
         regularised = losses.attention(plane, masks, balanced=self.section.balanced)
         total = self.section.lambda_latent * verdict + self.section.lambda_attention * regularised
-        self.log("train_latent", verdict, on_step=False, on_epoch=True, prog_bar=True)
-        self.log("train_attention", regularised, on_step=False, on_epoch=True, prog_bar=True)
+        self.log_dict({"train_latent": verdict, "train_attention": regularised}, on_step=False, on_epoch=True)
         return total
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
 from facewitness.detectors.nets.cells import Block, Genotype
 from facewitness.reporting import figures
@@ -27,9 +28,7 @@ def alphas(entries: Sequence[Mapping[str, Any]], operations: Sequence[str], file
     """The mean weight of each operation over the edges of either cell, epoch by epoch, as PNG."""
     figure, both = figures.pyplot().subplots(1, 2, figsize=(11, 4), sharey=True)
     for number, (axes, title) in enumerate(zip(both, ("normal cell", "reduction cell"), strict=True)):
-        raw = np.array([entry["alphas"][number] for entry in entries])  # (epochs, edges, operations)
-        weights = np.exp(raw - raw.max(2, keepdims=True))
-        weights /= weights.sum(2, keepdims=True)
+        weights = softmax(np.array([entry["alphas"][number] for entry in entries]), 2)  # (epochs, edges, operations)
         for index, name in enumerate(operations):
             axes.plot(weights[..., index].mean(1), "--" if index > 5 else "-", label=name)
         axes.set_title(title, fontsize=10)
@@ -70,13 +69,5 @@ def _arrow(axes: Any, start: tuple[float, float], end: tuple[float, float], text
     if text:
         along = np.array(end) - np.array(start)
         middle = np.array(start) + at * along + bend * np.array([along[1], -along[0]]) * 2 * at * (1 - at)
-        axes.text(
-            *middle,
-            text,
-            fontsize=7.5,
-            ha="center",
-            va="center",
-            color="#8a1c1c",
-            zorder=4,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.85},
-        )
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.85}
+        axes.text(*middle, text, fontsize=7.5, ha="center", va="center", color="#8a1c1c", zorder=4, bbox=box)

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,7 @@ import torch
 from lightning.pytorch.utilities.combined_loader import CombinedLoader
 from torch import Tensor, nn
 
-from facewitness import config, storage
-from facewitness.compute.pool import cores
+from facewitness import storage
 from facewitness.compute.progress import Progress
 from facewitness.detectors.graph import Graph
 from facewitness.detectors.nets.cells import Genotype
@@ -47,20 +47,15 @@ def search(
         RecipeError: the recipe does not fit, or the folder holds another run.
         FacewitnessError: the data cannot be used.
     """
-    settings = config.load(recipe, SearchRecipe, overrides)
-    out = out or Path("runs") / settings.name
-    checkpoint = loop.open_folder(out, settings, resume=resume, last_file=FILE)
-    lightning.seed_everything(settings.seed, workers=True, verbose=False)
-    torch.set_num_threads(settings.trainer.threads or cores())
+    settings, out, checkpoint = loop.begin(recipe, SearchRecipe, out, overrides, resume=resume, last_file=FILE)
     crop = CropProfile(size_px=settings.crop.size_px, margin=settings.crop.margin)
     halves, validation, samples = _data(settings, crop, progress=progress)
     loop.record(out, settings, samples)
     module = Searching(settings, out)
     loaders = [loop.loaders_of(settings, half, validation) for half in halves]
     both = CombinedLoader({"operations": loaders[0][0], "architecture": loaders[1][0]}, "min_size")
-    trainer = loop.trainer_of(settings, out, [], progress=progress, max_epochs=settings.optim.epochs)
-    loop.fit(trainer, module, (both, loaders[0][1]), checkpoint)
-    if trainer.is_global_zero:
+    stops: dict[str, Any] = {"max_epochs": settings.optim.epochs, "patience": settings.optim.patience}
+    if loop.fit(module, (both, loaders[0][1]), checkpoint, settings.trainer, out, progress=progress, **stops):
         found = list(storage.read_log(out / LOG).values())
         genotype = Genotype.parse(found[-1]["genotype"])
         storage.write_text(out / FILE, genotype.json() + "\n")
@@ -102,7 +97,7 @@ class Searching(lightning.LightningModule):
             return total
 
         found = step(self.net, weights, first, self.net.operations(), self.manual_backward, self.optim.clip)
-        self.log("train_loss", found, on_step=False, on_epoch=True, prog_bar=True)
+        self.log("train_loss", found, on_step=False, on_epoch=True)
         if self.current_epoch >= self.section.warm_epochs:
             other = step(self.net, architecture, second, list(self.net.alphas), self.manual_backward, self.optim.clip)
             self.log("alpha_loss", other, on_step=False, on_epoch=True)
@@ -175,17 +170,11 @@ def _data(
 ) -> tuple[tuple[Pairs, Pairs], Pairs, list[Sample]]:
     """Two halves of the training split, that share no person, and the validation split."""
     samples = loop.wanted(settings)
-    people = sorted({s.person for s in samples if s.split == "train"})
+    train, validation = ([s for s in samples if s.split == split] for split in ("train", "val"))
+    people = sorted({s.person for s in train})
     order = np.random.default_rng((settings.seed, 17)).permutation(len(people))
     first = {people[int(number)] for number in order[: len(people) // 2]}
-    train = [s for s in samples if s.split == "train"]
-
-    def pairs_of(own: list[Sample], what: str, train: bool) -> Pairs:
-        return loop.pairs_of(own, what, settings, crop, train=train, progress=progress)
-
-    halves = [
-        pairs_of([s for s in train if (s.person in first) == half], "a half of the training split", True)
-        for half in (True, False)
-    ]
-    validation = pairs_of([s for s in samples if s.split == "val"], "split 'val'", False)
-    return (halves[0], halves[1]), validation, samples
+    parts = [[s for s in train if (s.person in first) == half] for half in (True, False)]
+    pairs = partial(loop.pairs_of, settings=settings, crop=crop, progress=progress)
+    one, other = (pairs(part, "a half of the training split", train=True) for part in parts)
+    return (one, other), pairs(validation, "split 'val'", train=False), samples

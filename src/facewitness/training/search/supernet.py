@@ -1,7 +1,8 @@
 """The supernet: ADD's network with all slots open, and the architecture parameters that weigh what stands in them."""
 
-import time
+import timeit
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -76,30 +77,26 @@ def drawn(alpha: Tensor, temperature: float) -> Tensor:
     if not bool(torch.isfinite(alpha).all()):
         raise FacewitnessError("the search has left the finite numbers: lower search.rate or optim.rate")
     while True:
-        noise = -torch.empty_like(alpha).exponential_().log()
-        soft = torch.softmax((torch.log_softmax(alpha, 1) + noise) / temperature, 1)
-        if bool(torch.isfinite(noise).all() and torch.isfinite(soft).all()):
-            break
-    hard = F.one_hot(soft.argmax(1), alpha.shape[1]).to(soft.dtype)
-    return hard - soft.detach() + soft
+        weights = F.gumbel_softmax(torch.log_softmax(alpha, 1), temperature, hard=True)
+        if bool(torch.isfinite(weights).all()):
+            return weights
 
 
 def derive(alpha: Tensor, names: Sequence[str]) -> tuple[Block, ...]:
     """For each block the two different (input, operation) pairs with the largest weights; "zero" is never one."""
-    weights = torch.softmax(alpha, 1)
+    weights: list[list[float]] = torch.softmax(alpha, 1).tolist()
     blocks: list[Block] = []
-    row = 0
-    while row < len(weights):
+    while weights:
         inputs = len(blocks) + 2
         found: list[tuple[float, Pair]] = [
-            (float(weights[row + source, number]), (source, name))
-            for source in range(inputs)
-            for number, name in enumerate(names)
+            (weight, (source, name))
+            for source, row in enumerate(weights[:inputs])
+            for weight, name in zip(row, names, strict=True)
             if name != "zero"
         ]
-        found.sort(key=lambda one: -one[0])
-        blocks.append((found[0][1], found[1][1]))
-        row += inputs
+        (_, one), (_, other) = sorted(found, key=lambda pair: -pair[0])[:2]
+        blocks.append((one, other))
+        del weights[:inputs]
     return tuple(blocks)
 
 
@@ -111,10 +108,5 @@ def measured_costs(names: Sequence[str], channels: int, side: int = 32) -> Tenso
         for name in names:
             operation = OPERATIONS[name](channels, 1, False).eval()
             operation(x)
-            took = []
-            for _ in range(5):
-                began = time.perf_counter()
-                operation(x)
-                took.append(time.perf_counter() - began)
-            seconds.append(min(took))
+            seconds.append(min(timeit.repeat(partial(operation, x), number=1, repeat=5)))
     return torch.tensor(seconds) / max(seconds)
