@@ -45,7 +45,6 @@ def write(
     text = render(
         "facewitness.evaluation",
         "report.md.jinja",
-        table=markdown.table,
         record=record,
         card=record["detector"],
         command=shlex.join(record["command"]),

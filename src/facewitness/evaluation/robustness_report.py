@@ -24,18 +24,13 @@ from facewitness.metrics.detection import (
     eer_weighted,
 )
 from facewitness.metrics.intervals import DRAWS, Interval, bootstrap, bootstrap_mean
-from facewitness.reporting import figures, markdown, report
+from facewitness.reporting import figures, report, templates
 
 TABLE = "curves.parquet"
 MAP_METRICS: Mapping[str, str] = {
     **{"coss": "coss", "psnr": "psnr", "ssim": "ssim", "iou": "iou_gray@0.1", "dice": "dice_gray@0.1"},
-    **{
-        "pbca": "pbca@0.1",
-        "iinc": "iinc@0.1",
-        "recall": "recall_gray@0.1",
-        "region_iou": "iou@0.5",
-        **{name: name for name in INSIDE},
-    },
+    **{"pbca": "pbca@0.1", "iinc": "iinc@0.1", "recall": "recall_gray@0.1", "region_iou": "iou@0.5"},
+    **{name: name for name in INSIDE},
 }
 """Columns of the rows -> metrics of the maps of fakes."""
 AREA, HULL_IOU = "area@0.1", "hull_iou@0.5"
@@ -78,9 +73,8 @@ def curves(rows: pl.DataFrame, detector: str) -> list[dict[str, Any]]:
     """Return rows of the tidy table from the rows of one detector; ``set`` is ``set_of`` of operator and level."""
     found: list[dict[str, Any]] = []
     judged = rows.filter(pl.col("status") == "ok")
-    for (operator, level), part in judged.group_by(["operator", "level"], maintain_order=True):
-        name = set_of(str(operator), int(str(level)))
-        found += tidy(metrics_of(part), [part], detector=detector, set=name)
+    for part in judged.partition_by("operator", "level", maintain_order=True):
+        found += tidy(metrics_of(part), [part], detector=detector, set=set_of(part["operator"][0], part["level"][0]))
     undamaged = {row["metric"]: row["value"] for row in found if row["set"] == UNDAMAGED}
     gammas = [
         {**row, "metric": f"gamma({row['metric']})", "value": row["value"] / base, "low": None, "high": None}
@@ -153,18 +147,14 @@ def section(table: pl.DataFrame, figure: Path, title: str = "") -> str:
         levels = {f"{n} = {value:g}": set_of(name, n) for n, value in enumerate(OPERATORS[name].levels, 1)}
         parts[f"{OPERATORS[name].summary} ({OPERATORS[name].unit})"] = levels
     parts["Disorganised: cut in four and put together in another order"] = {"1": DISORGANISED}
-    text = (
-        "The face is found in the undamaged photograph and cut out of every damaged copy at the same place; level 0 is "
-        "the photograph as it is. 95 % intervals over people in parentheses; gamma is the share of the undamaged "
-        f"value. Maps are judged on fakes; *{AREA}* is the share of a real photograph's map at or above 0.1."
-    )
-    shown = []
-    for name, levels in parts.items():
-        lines = [(level, *(_cell(table, of, metric) for metric in (*metrics, AREA))) for level, of in levels.items()]
-        if sets & set(levels.values()):
-            shown.append(f"{'###' if title else '##'} {name}\n\n{markdown.table(('level', *metrics, AREA), lines)}")
-    picture = f"![Curves]({figure.name})" if operators else ""
-    return "\n\n".join(part for part in (f"## {title}" if title else "", text, picture, *shown) if part)
+    metrics.append(AREA)
+    shown = {
+        name: [(level, *(_cell(table, of, metric) for metric in metrics)) for level, of in levels.items()]
+        for name, levels in parts.items()
+        if sets & set(levels.values())
+    }
+    values: dict[str, Any] = {"title": title, "figure": figure, "drawn": operators, "parts": shown, "metrics": metrics}
+    return templates.render("facewitness.evaluation", "robustness.md.jinja", **values)
 
 
 def _cell(table: pl.DataFrame, name: str, metric: str) -> str:

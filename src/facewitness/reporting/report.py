@@ -22,7 +22,7 @@ def write(
         command: the command line that made the report.
     """
     parts = [f"# {title}", introduction, _discussion(file), *sections, markdown.provenance_section(command, facts)]
-    text = "\n\n".join(part for part in parts if part) + "\n"
+    text = "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
     file.parent.mkdir(parents=True, exist_ok=True)
     storage.write_text(file, text)
     return text

@@ -9,7 +9,6 @@ import polars as pl
 
 from facewitness.experiments.analyses.generalization import ACCURACY, UNSEEN
 from facewitness.experiments.sections import STUDIED
-from facewitness.reporting.report import section as section_text
 
 _NAMES = ("detector", "root", "type")
 
@@ -48,16 +47,6 @@ def learners(accuracy: pl.DataFrame) -> pl.DataFrame:
     """Return the detectors whose accuracy on their own set is above a guess, its interval too."""
     known = accuracy.filter((pl.col("set") == pl.col("root")) & (pl.col("metric") == ACCURACY))
     return known.filter(pl.col("low") > 0.5).select(_NAMES)
-
-
-def render(results: Results) -> str:
-    """Return the section of the four findings."""
-    verdicts = {True: "Our evidence supports it", False: "Our evidence does not support it", None: "Undecided"}
-    lines = [
-        f"{place}. *{claim.text}* **{verdicts[claim.supported]}.** {claim.evidence}"
-        for place, claim in enumerate(claims(results), 1)
-    ]
-    return section_text("The paper's findings", "\n".join(lines))
 
 
 def _degradation(accuracy: pl.DataFrame, asked: int) -> Claim:

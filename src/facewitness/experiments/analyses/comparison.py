@@ -1,7 +1,10 @@
-"""Detectors trained alike: ranking on seen and unseen methods, by family and method, beside the papers' figures."""
+"""Detectors trained alike: ranking on seen and unseen methods, by family and method, beside the papers' figures.
+
+``comparison.md.jinja`` has the words.
+"""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,8 +17,7 @@ from facewitness.experiments import measure
 from facewitness.experiments.analyses.context import Context, Rendered
 from facewitness.experiments.sections import ComparisonSection
 from facewitness.experiments.seen_unseen import GAP, SEEN, UNSEEN, seen_unseen_rows
-from facewitness.reporting import figures, markdown
-from facewitness.reporting.report import section as section_text
+from facewitness.reporting import figures, markdown, templates
 from facewitness.types import Card
 
 ACCURACY = "balanced_accuracy@0.5"
@@ -43,18 +45,25 @@ def render(context: Context, section: ComparisonSection) -> Rendered:
     trained = {plan.label(name): _trained(plan.trained(name)) for name in judged}
     reported = {plan.label(name): run.reported for name, run in plan.sections.items() if run.reported}
     figure = context.figure(".png")
-    assert figure is not None
     plot(table, order, figure)
-    parts = [
-        _head(table, section.seen),
-        f"![AUC on seen and unseen methods]({figure.name})",
-        _ranking(table, order, trained),
-        _families(table, order),
-        _methods(table, order, section.seen),
-        _reported(table, order, reported),
-        _settings(order, trained),
-    ]
-    return Rendered("\n\n".join(part for part in parts if part), rows)
+    families = _sets(table, "family ")
+    methods = sorted(_sets(table, "method "), key=lambda name: (name not in section.seen, name))
+    text = templates.render(
+        "facewitness.experiments.analyses",
+        "comparison.md.jinja",
+        seen=section.seen,
+        first=_row(table, table["detector"][0], SEEN, "auc"),
+        unseen=row(table, set=UNSEEN, metric="auc"),
+        figure=figure,
+        ranking=list(_ranking(table, order, trained)),
+        families=families,
+        by_family=_aucs(table, order, [f"family {name}" for name in families]),
+        methods=[f"**{name}**" if name in section.seen else name for name in methods],
+        by_method=_aucs(table, order, [f"method {name}" for name in methods], bare=True),
+        reported=list(_reported(table, order, reported)),
+        settings=[_settings(name, trained[name]) for name in order],
+    )
+    return Rendered(text, rows)
 
 
 def plot(table: pl.DataFrame, order: Sequence[str], file: Path) -> None:
@@ -96,94 +105,38 @@ def _order(table: pl.DataFrame) -> list[str]:
     return ranked or table["detector"].unique(maintain_order=True).to_list()
 
 
-def _head(table: pl.DataFrame, seen: Sequence[str]) -> str:
-    unseen = table.filter(set=UNSEEN, metric="auc")
-    counts = f"{unseen['n_real'][0]} real and {unseen['n_fake'][0]} forged photographs" if unseen.height else "none"
-    cells = _row(table, table["detector"][0], SEEN, "auc")
-    return (
-        f"Every detector was trained on the same reals and on fakes of {', '.join(seen)} only, and judged by the same "
-        f"code on people it has not seen: {cells.get('n_real', 0)} real and {cells.get('n_fake', 0)} forged "
-        f"photographs for the seen methods, {counts} for all others."
-    )
+def _aucs(table: pl.DataFrame, order: Sequence[str], sets: Sequence[str], *, bare: bool = False) -> list[list[str]]:
+    """A line for each detector, with its AUC on each set."""
+    return [[one, *(number(_row(table, one, name, "auc"), bare=bare) for name in sets)] for one in order]
 
 
-def _ranking(table: pl.DataFrame, order: Sequence[str], trained: Mapping[str, Trained]) -> str:
-    head = (
-        *("detector", "parameters", "MACs", "seeds", "AUC seen", "AUC unseen", "generalization gap"),
-        *("accuracy seen", "accuracy unseen", "reals called fake"),
-    )
-    rows = []
+def _ranking(table: pl.DataFrame, order: Sequence[str], trained: Mapping[str, Trained]) -> Iterator[list[str]]:
     for name in order:
         card = trained[name].card
         cells = [number(_row(table, name, kind, "auc"), seeds=True) for kind in (SEEN, UNSEEN, GAP)]
         cells += [number(_row(table, name, kind, ACCURACY)) for kind in (SEEN, UNSEEN)]
         cells.append(number(_row(table, name, UNSEEN, "false_positive_rate@0.5")))
         sizes = (markdown.human_count(card.parameters), markdown.human_count(card.macs))
-        rows.append((name, *sizes, str(_row(table, name, UNSEEN, "auc").get("n_seeds", "-")), *cells))
-    text = (
-        "Ranked by AUC on unseen methods. *Generalization gap*: AUC seen less AUC unseen. Accuracy is at a score of "
-        "0.5, reals and fakes counting alike, as in the papers; *reals called fake* at the same score, over the reals "
-        "that stand against the unseen methods."
-    )
-    return section_text("Comparison", text, markdown.table(head, rows))
+        yield [name, *sizes, str(_row(table, name, UNSEEN, "auc").get("n_seeds", "-")), *cells]
 
 
-def _families(table: pl.DataFrame, order: Sequence[str]) -> str:
-    names = _sets(table, "family ")
-    if not names:
-        return ""
-    rows = [(one, *(number(_row(table, one, f"family {name}", "auc")) for name in names)) for one in order]
-    return section_text("Unseen methods by family", "AUC.", markdown.table(("detector", *names), rows))
-
-
-def _methods(table: pl.DataFrame, order: Sequence[str], seen: Sequence[str]) -> str:
-    methods = sorted(_sets(table, "method "), key=lambda name: (name not in seen, name))
-    head = ("detector", *(f"**{name}**" if name in seen else name for name in methods))
-    rows = [(one, *(number(_row(table, one, f"method {name}", "auc"), bare=True) for name in methods)) for one in order]
-    text = "AUC, without intervals (they are in `table.csv`). Bold: trained on."
-    return section_text("Every method", text, markdown.table(head, rows))
-
-
-def _reported(table: pl.DataFrame, order: Sequence[str], reported: Mapping[str, str]) -> str:
-    rows = []
+def _reported(table: pl.DataFrame, order: Sequence[str], reported: Mapping[str, str]) -> Iterator[list[str]]:
     for name in (name for name in order if name in reported):
-        ours = " / ".join(number(_row(table, name, kind, ACCURACY), bare=True) for kind in (SEEN, UNSEEN))
-        rows.append((name, ours, reported[name]))
-    if not rows:
-        return ""
-    text = (
-        "Not the same data: the papers train on thousands of videos at full size, this experiment on a small benchmark "
-        "set. What can be compared is the order of the detectors and the size of the gap."
-    )
-    head = ("detector", "ours: accuracy seen / unseen", "reported")
-    return section_text("Beside the papers' figures", text, markdown.table(head, rows))
+        ours = (number(_row(table, name, kind, ACCURACY), bare=True) for kind in (SEEN, UNSEEN))
+        yield [name, " / ".join(ours), reported[name]]
 
 
-def _settings(order: Sequence[str], trained: Mapping[str, Trained]) -> str:
-    head = ("detector", "input px", "loss", "optimiser", "batch", "paired", "epochs", "crops seen")
-    rows = []
-    for name in order:
-        card, recipe, epochs = trained[name]
-        optim, data = recipe["optim"], recipe["data"]
-        solved = optim["optimizer"] == "svm"
-        crops = [2 * data["pairs_per_epoch"] * count for count in epochs]
-        rows.append(
-            (
-                name,
-                str(card.crop.size_px),
-                "hinge" if solved else recipe["loss"]["kind"],
-                "solved" if solved else f"{optim['optimizer']} {optim['rate']:g}",
-                "-" if solved else str(2 * optim["batch_pairs"]),
-                f"{data['paired']:.0%}",
-                "-" if solved else _between(epochs),
-                "-" if solved else _between(crops),
-            )
-        )
-    text = (
-        "What every detector was trained with here; the papers' settings are in the recipes `zoo/NAME`. *Paired*: how "
-        "often a fake stood beside its own original."
-    )
-    return section_text("Sizes and settings", text, markdown.table(head, rows))
+def _settings(name: str, trained: Trained) -> list[str]:
+    card, recipe, epochs = trained
+    optim, data = recipe["optim"], recipe["data"]
+    cells = [name, str(card.crop.size_px)]
+    if optim["optimizer"] == "svm":
+        return [*cells, "hinge", "solved", "-", f"{data['paired']:.0%}", "-", "-"]
+    crops = [2 * data["pairs_per_epoch"] * count for count in epochs]
+    return [
+        *(*cells, recipe["loss"]["kind"], f"{optim['optimizer']} {optim['rate']:g}", str(2 * optim["batch_pairs"])),
+        *(f"{data['paired']:.0%}", _between(epochs), _between(crops)),
+    ]
 
 
 def _trained(folders: Sequence[Path]) -> Trained:

@@ -19,9 +19,10 @@ class Context:
     file: Path | None
     progress: Progress = None
 
-    def figure(self, ending: str) -> Path | None:
-        """Return the path of a figure beside the report, such as ``NAME-maps.jpg``; None if there is no report."""
-        return None if self.file is None else self.file.with_name(f"{self.file.stem}{ending}")
+    def figure(self, ending: str) -> Path:
+        """Return the path of a figure beside the report, such as ``NAME-maps.jpg``; there has to be a report."""
+        assert self.file is not None
+        return self.file.with_name(f"{self.file.stem}{ending}")
 
 
 class Rendered(NamedTuple):

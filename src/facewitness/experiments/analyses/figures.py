@@ -21,14 +21,14 @@ def render_maps(context: Context, section: MapsSection) -> Rendered:
     """Return forgeries of people who agreed to be shown, with each run's map laid over them."""
     plan = context.plan
     detectors = [(plan.label(name), plan.folder(runs[0])) for name, runs in finished(plan, section.runs).items()]
-    file = context.figure(f"-{section.file}.jpg")
-    if not detectors or file is None:
+    if not detectors or context.file is None:
         return Rendered("", [])
     samples = [s for s in plan.samples(Path(plan.settings.manifest)) if s.label and s.split == "test"]
     chosen = [sample for method in section.methods for sample in samples if method in sample.kinds]
     sheet = attention_sheet(chosen, detectors, each=section.each, fakeness=section.fakeness)
     if sheet is None:
         return Rendered("", [])
+    file = context.figure(f"-{section.file}.jpg")
     file.write_bytes(image.encode(sheet, "jpeg:88", synthetic="Forgeries and the maps that detectors draw of them"))
     truth = "the gray-scale fakeness" if section.fakeness else "the forged region"
     text = (
@@ -43,9 +43,8 @@ def render_maps(context: Context, section: MapsSection) -> Rendered:
 def render_degradation(context: Context, section: DegradationSection) -> Rendered:
     """Return the curves of a run under degradation."""
     plan = context.plan
-    file = context.figure("-degraded.png")
     runs = finished(plan, [section.run])
-    if not runs or file is None:
+    if not runs or context.file is None:
         return Rendered("", [])
     folder = plan.folder(runs[section.run][0])
     out = plan.out / "degraded" / folder.name
@@ -54,4 +53,4 @@ def render_degradation(context: Context, section: DegradationSection) -> Rendere
     rows = measure(manifest, folder, out, **options)  # type: ignore[arg-type]
     found = curves(pl.read_parquet(rows.read_bytes()), plan.label(section.run))
     title = section.title or f"{plan.label(section.run)}, degraded"
-    return Rendered(curves_section(tables.build(found), file, title), found)
+    return Rendered(curves_section(tables.build(found), context.figure("-degraded.png"), title), found)

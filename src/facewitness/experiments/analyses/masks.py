@@ -125,9 +125,8 @@ def _spearman(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
 
 def render_curve(context: Context, section: MaskCurveSection) -> Rendered:
     """Return accuracy on the unseen method by the number of masks, chosen actively and at random."""
-    file = context.figure(".png")
     rows = _rows(context, section.run_names(), section.seen, section.unseen)
-    if not rows or file is None:
+    if not rows or context.file is None:
         return Rendered("", rows)
     table, plan = tables.build(rows), context.plan
     curves: dict[str, list[tuple[int, dict[str, Any]]]] = {}
@@ -135,6 +134,7 @@ def render_curve(context: Context, section: MaskCurveSection) -> Rendered:
         every = [(plan.sections[name].masks, plan.label(name)) for name in (section.none, *names)]
         cells = [(masks, row(table, detector=label, set=UNSEEN, metric=ACCURACY)) for masks, label in every]
         curves[kind] = sorted(((masks, cell) for masks, cell in cells if cell), key=lambda point: point[0])
+    file = context.figure(".png")
     _draw(curves, file, section.task)
     at = {kind: dict(points) for kind, points in curves.items()}
     counts = sorted({masks for masks, _ in curves["random"] if masks})

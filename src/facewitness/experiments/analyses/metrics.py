@@ -135,9 +135,9 @@ def _clustered(context: Context, run: Run, methods: Sequence[str]) -> Interval:
 
 
 def _copied(context: Context, figure: Path | None, title: str) -> str:
-    target = context.figure(f"-{slug(title)}.png")
-    if figure is None or target is None:
+    if figure is None or context.file is None:
         return ""
+    target = context.figure(f"-{slug(title)}.png")
     target.write_bytes(figure.read_bytes())
     return f"![Features by t-SNE, the first of these]({target.name})"
 

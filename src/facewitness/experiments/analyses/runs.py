@@ -47,7 +47,7 @@ def render_cells(context: Context, section: CellsSection) -> Rendered:
             continue
         folder, shown = plan.folder(Run(name)), []
         for kind in (CELLS, ALPHAS):
-            file = context.file.with_name(f"{context.file.stem}-{slug(name)}-{kind}")
+            file = context.figure(f"-{slug(name)}-{kind}")
             file.write_bytes((folder / kind).read_bytes())
             shown.append(f"![{name}]({file.name})")
         last = [*storage.read_log(folder / LOG).values()][-1]
