@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from facewitness.compute.progress import Progress
+from facewitness.detectors.base import Detector
 from facewitness.evaluation import scores as scoring
 from facewitness.evaluation.crops import FaceCrop, crop_samples
 from facewitness.evaluation.evaluate import score
@@ -86,11 +87,14 @@ def map_rows(
     plan: Plan, run: Run, need: Needs, *, progress: Progress = None, workers: int | None = None
 ) -> pl.DataFrame:
     """Return the undamaged rows of a run (``evaluation.robustness``) on every method that a table asks for."""
-    folder = plan.folder(run)
-    options: dict[str, Any] = {"operators": (), "disorganised": False, "limit": plan.settings.limit}
-    options |= {"progress": progress, "workers": workers, "methods": sorted(need.maps)}
-    file = measure(plan.manifest_of(run.name), folder, plan.out / "judged" / folder.name, **options)
-    return pl.read_parquet(file.read_bytes())
+    options: dict[str, Any] = {"progress": progress, "workers": workers, "methods": sorted(need.maps)}
+    return undamaged(plan, plan.manifest_of(run.name), plan.folder(run), plan.folder(run).name, **options)
+
+
+def undamaged(plan: Plan, manifest: Path, detector: Path | Detector, name: str, **options: Any) -> pl.DataFrame:
+    """Return the rows of a detector on photographs as they are, kept under a name (``evaluation.robustness``)."""
+    options |= {"operators": (), "disorganised": False, "limit": plan.settings.limit}
+    return pl.read_parquet(measure(manifest, detector, plan.out / "judged" / name, **options).read_bytes())
 
 
 def _judged_on(plan: Plan, run: Run) -> Path:

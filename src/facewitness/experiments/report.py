@@ -66,11 +66,9 @@ def write_report(
             f"Manifest: `{manifest}`, SHA-256 `{manifests.digest(manifest)}`",
             f"Seeds: {', '.join(map(str, plan.settings.seeds))}, unless a run says otherwise",
             f"Intervals: percentile bootstrap, {DRAWS} draws of people, the same for every seed of a run; 95 %",
-            *(
-                [f"Judged maps: at most {plan.settings.limit} reals, and as many fakes of each method"]
-                * bool(plan.settings.limit)
-            ),
         ]
+        if plan.settings.limit:
+            facts.append(f"Judged maps: at most {plan.settings.limit} reals, and as many fakes of each method")
         introduction = (
             "Written by `facewitness experiment report`. In parentheses: 95 % intervals over people; between square "
             "brackets: the lowest and the highest of the seeds. A run with several seeds is shown by its mean over "

@@ -13,12 +13,12 @@ from facewitness.data import manifest as manifests
 from facewitness.detectors import cards
 from facewitness.evaluation import tables
 from facewitness.evaluation.clustering import FIGURE, RECORD, cluster
-from facewitness.evaluation.robustness import FILE, measure
+from facewitness.evaluation.robustness import FILE
 from facewitness.evaluation.robustness_report import MAP_METRICS, metrics_of, tidy
 from facewitness.evaluation.tables import number
 from facewitness.experiments import mean_mask
 from facewitness.experiments.analyses.context import Context, Rendered
-from facewitness.experiments.measure import finished, map_rows
+from facewitness.experiments.measure import finished, map_rows, undamaged
 from facewitness.experiments.plan import Run, slug
 from facewitness.experiments.sections import MetricsSection, RealsSection
 from facewitness.experiments.seen_unseen import against
@@ -104,9 +104,8 @@ def _by_mean_map(context: Context, methods: Sequence[str], folder: Path) -> pl.D
     """The rows of the mean fakeness as everybody's map, in crops like those of a run."""
     manifest = Path(context.plan.settings.manifest)
     detector = mean_mask.mean_map(manifest, methods, cards.read(folder).crop)
-    place = context.plan.out / "judged" / slug(f"{mean_mask.NAME}-{'-'.join(methods)}")
-    options: dict[str, Any] = {"operators": (), "disorganised": False, "limit": context.plan.settings.limit}
-    return pl.read_parquet(measure(manifest, detector, place, methods=methods, **options).read_bytes())
+    name = slug(f"{mean_mask.NAME}-{'-'.join(methods)}")
+    return undamaged(context.plan, manifest, detector, name, methods=methods)
 
 
 def _on_reals(parts: Sequence[pl.DataFrame]) -> dict[str, Interval]:
