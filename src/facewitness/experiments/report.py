@@ -13,7 +13,7 @@ from facewitness.experiments.analyses import comparison, figures, masks, metrics
 from facewitness.experiments.analyses.context import Context, Renderer
 from facewitness.experiments.plan import Plan, read_failures
 from facewitness.metrics.intervals import DRAWS
-from facewitness.reporting import html, markdown
+from facewitness.reporting import markdown
 from facewitness.reporting import report as reports
 from facewitness.types import FacewitnessError
 
@@ -75,7 +75,7 @@ def write_report(
             "them. What the metrics are called is said in the glossary."
         )
         text = reports.write(file, plan.settings.title, introduction, [*sections, _gaps(plan)], facts, command)
-        storage.write_text(file.with_suffix(".html"), html.page(text, file.parent, plan.settings.title))
+        storage.write_text(file.with_suffix(".html"), reports.as_html(text, file.parent, plan.settings.title))
     return table
 
 
