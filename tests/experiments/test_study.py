@@ -20,11 +20,12 @@ from facewitness.evaluation import tables
 from facewitness.experiments import measure
 from facewitness.experiments import samples as chosen
 from facewitness.experiments.analyses import claims, generalization, neurons, questions, saliency
-from facewitness.experiments.analyses.generalization import ACCURACY, accuracy_table, degradation
+from facewitness.experiments.analyses.generalization import accuracy_table, degradation
 from facewitness.experiments.analyses.study import Study, studies
 from facewitness.experiments.plan import Plan, Run
 from facewitness.experiments.samples import FITTED, PERMUTED
 from facewitness.experiments.sections import STUDIED
+from facewitness.experiments.seen_unseen import ACCURACY
 from facewitness.types import RecipeError
 from tests.data import trees
 from tests.experiments import toys

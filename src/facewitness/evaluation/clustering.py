@@ -7,7 +7,7 @@ k-means, neither of which sees a label; one labelled photograph says which clust
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -26,16 +26,7 @@ from facewitness.types import FacewitnessError, ManifestError, Sample, Status
 FILE, FIGURE, RECORD = "cluster.parquet", "cluster.png", "cluster.json"
 _BATCH = 32
 _PERPLEXITY = 30.0
-
-
-class Draw(NamedTuple):
-    """One way of reducing, clustering and naming, and how often it is right."""
-
-    anchor: str
-    seed: int
-    accuracy: float
-    real_accuracy: float
-    fake_accuracy: float
+_ACCURACIES = ("accuracy", "real_accuracy", "fake_accuracy")
 
 
 def cluster(
@@ -75,14 +66,17 @@ def cluster(
         )
     rng = np.random.default_rng((seed, 3))
     fixed = None if anchor is None else _position(kept, anchor)
-    found = []
+    found: list[dict[str, Any]] = []  # of each draw: the anchor, the seed, how often it is right
+    shown = []
     for number in range(draws):
         named_by = int(rng.integers(len(kept))) if fixed is None else fixed
         points = embed(features, seed + number)
         called = named(points, named_by, int(labels[named_by]), seed + number)
-        found.append((Draw(str(kept[named_by].path), seed + number, *accuracies(called, labels)), points, called))
+        right = dict(zip(_ACCURACIES, accuracies(called, labels), strict=True))
+        found.append({"anchor": str(kept[named_by].path), "seed": seed + number, **right})
+        shown.append((points, called, named_by))
     out.mkdir(parents=True, exist_ok=True)
-    first, points, called = found[0]
+    points, called, named_by = shown[0]
     columns = {
         "path": [str(sample.path) for sample in kept],
         "label": labels,
@@ -92,13 +86,9 @@ def cluster(
         "called": called,
     }
     tables.write(pl.DataFrame(columns), out / FILE)
-    _draw(points, labels, called, kept, first.anchor, loaded.card.name, out / FIGURE)
-    all_draws = [draw._asdict() for draw, _, _ in found]
-    averaged = {
-        name: {"mean": float(np.mean(of)), "lowest": float(min(of)), "highest": float(max(of))}
-        for name in ("accuracy", "real_accuracy", "fake_accuracy")
-        for of in [[draw[name] for draw in all_draws]]
-    }
+    _draw(points, labels, called, points[named_by], loaded.card.name, out / FIGURE)
+    every = {name: [draw[name] for draw in found] for name in _ACCURACIES}
+    averaged = {name: {"mean": float(np.mean(of)), "lowest": min(of), "highest": max(of)} for name, of in every.items()}
     record = {
         **{"detector": loaded.card.name, "weights": loaded.card.weights, "command": list(command)},
         **{"manifest": str(manifest), "sha256": manifests.digest(manifest), "split": split},
@@ -106,7 +96,7 @@ def cluster(
         **{"real": int((labels == 0).sum()), "fake": int(labels.sum()), "without_face": len(samples) - len(kept)},
         **{"anchored_by": "one photograph" if fixed is not None else "another one each draw"},
         **averaged,
-        **{"draws": all_draws, "environment": provenance.environment()},
+        **{"draws": found, "environment": provenance.environment()},
     }
     storage.write_text(out / RECORD, json.dumps(record, indent=2) + "\n")
     return out / RECORD
@@ -163,18 +153,16 @@ def _draw(
     points: NDArray[np.float64],
     labels: NDArray[np.int64],
     called: NDArray[np.int64],
-    samples: Sequence[Sample],
-    anchor: str,
+    anchor: NDArray[np.float64],
     detector: str,
     file: Path,
 ) -> None:
-    at = [str(sample.path) for sample in samples].index(anchor)
     figure, both = figures.pyplot().subplots(1, 2, figsize=(10, 4.6), sharex=True, sharey=True)
     for axes, classes, title in zip(both, (labels, called), ("what they are", "what they are called"), strict=True):
         for of, colour, name in ((0, "#2b6cb0", "real"), (1, "#c05621", "forged")):
             chosen = classes == of
             axes.scatter(*points[chosen].T, s=9, c=colour, label=f"{name} ({int(chosen.sum())})", linewidths=0)
-        axes.scatter(*points[at], s=120, facecolors="none", edgecolors="black", label="the one that is known")
+        axes.scatter(*anchor, s=120, facecolors="none", edgecolors="black", label="the one that is known")
         axes.set_title(title, fontsize=10)
         axes.set_xticks([])
         axes.set_yticks([])

@@ -136,7 +136,8 @@ def _score(
     out.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     store = scoring.Store(out, scoring.key(detector.card, digest, split))
-    missing = [sample for sample in samples if not _is_known(sample, store)]
+    stamps = {path: row["stamp"] for path, row in store.known.items()}
+    missing = [sample for sample in samples if stamps.get(str(sample.path)) != scoring.stamp(sample)]
     # Closed on every way out, so that no worker process outlives this call.
     with closing(cutter(missing, detector.card.crop, workers)) as made:
         try:
@@ -208,11 +209,6 @@ def _load(detector: str | Path | Detector) -> Detector:
     return loaded
 
 
-def _is_known(sample: Sample, store: scoring.Store) -> bool:
-    row = store.known.get(str(sample.path))
-    return row is not None and row["stamp"] == scoring.stamp(sample)
-
-
 def _counts(found: pl.DataFrame) -> dict[str, Any]:
     """How many photographs came to what: status -> count, for reals by data set and for fakes by method."""
     counts: dict[str, Any] = {"samples": found.height, "people": found["person"].n_unique(), "real": {}, "fake": {}}
@@ -220,6 +216,5 @@ def _counts(found: pl.DataFrame) -> dict[str, Any]:
         kind, name = ("fake", method) if label else ("real", dataset)
         by_status = counts[kind].setdefault(name, {})
         by_status[status] = by_status.get(status, 0) + 1
-    notes = found.filter((pl.col("status") == "ok") & pl.col("note").is_not_null())
-    counts["maps_not_judged"] = notes.height
+    counts["maps_not_judged"] = found.filter(pl.col("note").is_not_null(), status="ok").height
     return counts

@@ -1,7 +1,8 @@
 """What is asked of a default detector, held against the numbers of its evaluation. Computed, never judged by hand."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,39 +71,22 @@ def requirements(main: Evaluation, seen: Sequence[str], left_out: Mapping[str, E
 
     ``seen`` are the methods it was trained on; ``left_out`` maps a method to the evaluation of a detector without it.
     """
-    found = []
-    for method in seen:
-        found.append(_at_least(f"AUC, {method}", main.row("auc", method), LEAST_AUC))
-    for method in seen:
-        found.append(_at_least(f"map IoU, {method}", main.row("iou@0.5", method), LEAST_IOU))
+    found = [_judged(f"AUC, {method}", main.row("auc", method), least=LEAST_AUC) for method in seen]
+    found += [_judged(f"map IoU, {method}", main.row("iou@0.5", method), least=LEAST_IOU) for method in seen]
     for dataset in main.sources:
         row = main.row("false_positive_rate@threshold", source=dataset)
-        found.append(_at_most(f"false positives, reals of {dataset}", row, MOST_FALSE_POSITIVES))
+        found.append(_judged(f"false positives, reals of {dataset}", row, most=MOST_FALSE_POSITIVES))
     for method in seen:
         row = left_out[method].row("auc", method) if method in left_out else {}
-        found.append(_requirement(f"AUC on {method} when trained without it", row, "", lambda _: True, lambda _: True))
+        found.append(_judged(f"AUC on {method} when trained without it", row))
     return found
 
 
-def _at_least(what: str, row: Mapping[str, Any], limit: float) -> Requirement:
-    return _requirement(what, row, f"at least {limit}", lambda value: value >= limit, lambda row: row["low"] >= limit)
-
-
-def _at_most(what: str, row: Mapping[str, Any], limit: float) -> Requirement:
-    asked = f"at most {limit * 100:g} %"
-    return _requirement(what, row, asked, lambda value: value <= limit, lambda row: row["high"] <= limit, percent=True)
-
-
-def _requirement(
-    what: str,
-    row: Mapping[str, Any],
-    asked: str,
-    holds: Callable[[float], bool],
-    surely: Callable[[Mapping[str, Any]], bool],
-    percent: bool = False,
-) -> Requirement:
+def _judged(what: str, row: Mapping[str, Any], least: float | None = None, most: float | None = None) -> Requirement:
+    """A number and its interval, held against a limit; without one it is only to be reported."""
+    asked = f"at least {least}" if least is not None else f"at most {most * 100:g} %" if most is not None else ""
     if not row or row["value"] is None:
         return Requirement(what, asked, "not measured", None)
-    return Requirement(
-        what, asked, number(row, percent=percent), holds(row["value"]), row["low"] is not None and surely(row)
-    )
+    low, high = (-math.inf if least is None else least, math.inf if most is None else most)
+    sure = row["low"] is not None and low <= row["low"] and row["high"] <= high
+    return Requirement(what, asked, number(row, percent=most is not None), low <= row["value"] <= high, sure)

@@ -17,6 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from facewitness import storage
 from facewitness.detectors import cards
@@ -154,7 +155,7 @@ def _judged(held: Sequence[tuple[Sample, FaceCrop]], detector: Detector) -> Iter
             row["highest"] = max([score, *islice(further_scores, faces)])
             row["verdict"] = None if calibration is None else str(calibration.verdict(score))
             if plane is not None and cut.truth is not None:
-                row |= _map_row(plane, cut, sample.label)
+                row |= _map_row(plane, cut.truth, sample.label)
         yield row
 
 
@@ -171,23 +172,16 @@ def _run(detector: Detector, crops: Any) -> list[tuple[float, Plane | None]]:
 
 
 def _blank(sample: Sample, cut: FaceCrop) -> dict[str, Any]:
-    row: dict[str, Any] = dict.fromkeys(SCHEMA)
-    known = {name: getattr(sample, name) for name in ("label", "method", "dataset")}
-    row |= known
-    row["path"] = str(sample.path)
-    row["identities"] = list(sample.identities)
-    row["person"] = sample.person
-    row["status"] = str(cut.status)
-    row["note"] = cut.note or None
-    row["faces"], row["side_px"], row["mask_outside"] = cut.faces, cut.side_px, cut.mask_outside
-    row["stamp"] = stamp(sample)
-    return row
+    return {
+        **dict.fromkeys(SCHEMA),
+        **{name: getattr(sample, name) for name in ("label", "method", "dataset", "person")},
+        **{name: getattr(cut, name) for name in ("faces", "side_px", "mask_outside")},
+        **{"path": str(sample.path), "identities": list(sample.identities), "stamp": stamp(sample)},
+        **{"status": str(cut.status), "note": cut.note or None},
+    }
 
 
-def _map_row(plane: Plane, cut: FaceCrop, label: int) -> dict[str, float | None]:
-    truth = cut.truth
-    if truth is None:
-        raise ValueError("a map can only be judged where the truth is known")
+def _map_row(plane: Plane, truth: NDArray[np.bool_], label: int) -> dict[str, float | None]:
     if plane.shape != truth.shape:  # maps are coarser than crops; judged on the crop's grid, so that nets compare
         resized = cv2.resize(np.asarray(plane, np.float32), truth.shape[::-1], interpolation=cv2.INTER_LINEAR)
         plane = np.asarray(resized, np.float32)

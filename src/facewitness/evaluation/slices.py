@@ -59,21 +59,21 @@ def slices(scores: pl.DataFrame) -> Iterator[Slice]:
     """The slices of a table of scores, in a fixed order."""
     real, fake = pl.col("label") == 0, pl.col("label") == 1
     yield Slice("all", None, None, scores)
-    methods = scores.filter(fake)["method"].unique().sort().to_list()
-    for method in methods:
-        ours = fake & (pl.col("method") == method)
-        applied = scores.filter(ours)["dataset"].unique().sort().to_list()
-        reals = scores.filter(real & pl.col("dataset").is_in(applied))
+    applied: dict[str, list[str]] = {}  # method -> data sets
+    for method in scores.filter(fake)["method"].unique().sort():
+        fakes = scores.filter(fake, method=method)
+        applied[method] = fakes["dataset"].unique().sort().to_list()
+        reals = scores.filter(real & pl.col("dataset").is_in(applied[method]))
         note = ""
-        if set(scores.filter(real)["dataset"].unique()) - set(applied):
-            note = f"compared with the reals of {', '.join(applied)} only, to which the method was applied"
-        yield Slice("method", method, None, pl.concat([reals, scores.filter(ours)]), note)
+        if set(scores.filter(real)["dataset"].unique()) - set(applied[method]):
+            note = f"compared with the reals of {', '.join(applied[method])} only, to which the method was applied"
+        yield Slice("method", method, None, pl.concat([reals, fakes]), note)
     for dataset in scores["dataset"].unique().sort().to_list():
-        yield Slice("dataset", None, dataset, scores.filter(pl.col("dataset") == dataset))
-    for method in methods:
-        for dataset in scores.filter(fake & (pl.col("method") == method))["dataset"].unique().sort().to_list():
-            chosen = (pl.col("dataset") == dataset) & (real | (pl.col("method") == method))
-            yield Slice("method_dataset", method, dataset, scores.filter(chosen))
+        yield Slice("dataset", None, dataset, scores.filter(dataset=dataset))
+    for method, datasets in applied.items():
+        for dataset in datasets:
+            chosen = scores.filter(real | (pl.col("method") == method), dataset=dataset)
+            yield Slice("method_dataset", method, dataset, chosen)
 
 
 def _detection(
@@ -137,9 +137,7 @@ def _row(part: Slice, counted: pl.DataFrame, metric: str, number: Interval) -> d
         "table": "evaluate",
         "set": tables.set_name(part.method, part.dataset),
         "metric": metric,
-        "value": number.value,
-        "low": number.low,
-        "high": number.high,
+        **number._asdict(),
         "n_real": counted.height - fakes,
         "n_fake": fakes,
         "n_unscored": int(part.rows["score"].is_null().sum()),

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from facewitness.compute.progress import Progress
+from facewitness.detectors.base import Detector
 from facewitness.evaluation import scores as scoring
 from facewitness.evaluation.crops import FaceCrop, crop_samples
 from facewitness.evaluation.evaluate import score
@@ -60,13 +61,13 @@ def judge(
     plan: Plan, run: Run, need: Needs, cutter: CropCache, *, progress: Progress, workers: int | None = None
 ) -> None:
     """Measure what is asked of a finished run."""
-    if need.scores is None or need.scores:
-        methods = None if need.scores is None or plan.settings.set else sorted(need.scores)
-        if not (plan.settings.set and scores(plan, run) is not None):
-            folder = plan.folder(run)
-            options: dict[str, Any] = {"progress": progress, "cutter": cutter}
-            options["workers"] = 0 if plan.settings.set else workers
-            score(_judged_on(plan, run), folder, plan.out / "scores" / folder.name, methods=methods, **options)
+    sets = bool(plan.settings.set)  # what is judged is then the same for all
+    if need.scores != set() and not (sets and scores(plan, run) is not None):
+        folder = plan.folder(run)
+        manifest = plan.judged_manifest if sets else plan.manifest_of(run.name)
+        options: dict[str, Any] = {"progress": progress, "cutter": cutter, "workers": 0 if sets else workers}
+        options["methods"] = None if sets or need.scores is None else sorted(need.scores)
+        score(manifest, folder, plan.out / "scores" / folder.name, **options)
     if need.maps:
         map_rows(plan, run, need, progress=progress, workers=workers)
 
@@ -86,15 +87,14 @@ def map_rows(
     plan: Plan, run: Run, need: Needs, *, progress: Progress = None, workers: int | None = None
 ) -> pl.DataFrame:
     """Return the undamaged rows of a run (``evaluation.robustness``) on every method that a table asks for."""
-    folder = plan.folder(run)
-    options: dict[str, Any] = {"operators": (), "disorganised": False, "limit": plan.settings.limit}
-    options |= {"progress": progress, "workers": workers, "methods": sorted(need.maps)}
-    file = measure(plan.manifest_of(run.name), folder, plan.out / "judged" / folder.name, **options)
-    return pl.read_parquet(file.read_bytes())
+    options: dict[str, Any] = {"progress": progress, "workers": workers, "methods": sorted(need.maps)}
+    return undamaged(plan, plan.manifest_of(run.name), plan.folder(run), plan.folder(run).name, **options)
 
 
-def _judged_on(plan: Plan, run: Run) -> Path:
-    return plan.judged_manifest if plan.settings.set else plan.manifest_of(run.name)
+def undamaged(plan: Plan, manifest: Path, detector: Path | Detector, name: str, **options: Any) -> pl.DataFrame:
+    """Return the rows of a detector on photographs as they are, kept under a name (``evaluation.robustness``)."""
+    options |= {"operators": (), "disorganised": False, "limit": plan.settings.limit}
+    return pl.read_parquet(measure(manifest, detector, plan.out / "judged" / name, **options).read_bytes())
 
 
 class CropCache:

@@ -113,15 +113,11 @@ class Plan:
         return (same or others)[0]
 
     def waves(self, runs: Sequence[Run]) -> list[list[Run]]:
-        """Return the runs in groups; those of one depend only on those of earlier ones."""
+        """Return runs, in the order of ``runs``, in groups; those of one depend only on those of earlier ones."""
         depth: dict[Run, int] = {}
-
-        def deep(run: Run) -> int:
-            if run not in depth:
-                depth[run] = max((1 + deep(other) for other in self.dependencies(run)), default=0)
-            return depth[run]
-
-        return [[run for run in runs if deep(run) == level] for level in sorted({deep(run) for run in runs})]
+        for run in runs:
+            depth[run] = max((1 + depth[other] for other in self.dependencies(run)), default=0)
+        return [[run for run in runs if depth[run] == level] for level in sorted(set(depth.values()))]
 
     def label(self, name: str) -> str:
         """Return what a run is called in tables."""

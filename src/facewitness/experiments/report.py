@@ -13,7 +13,7 @@ from facewitness.experiments.analyses import comparison, figures, masks, metrics
 from facewitness.experiments.analyses.context import Context, Renderer
 from facewitness.experiments.plan import Plan, read_failures
 from facewitness.metrics.intervals import DRAWS
-from facewitness.reporting import html, markdown
+from facewitness.reporting import markdown
 from facewitness.reporting import report as reports
 from facewitness.types import FacewitnessError
 
@@ -66,18 +66,16 @@ def write_report(
             f"Manifest: `{manifest}`, SHA-256 `{manifests.digest(manifest)}`",
             f"Seeds: {', '.join(map(str, plan.settings.seeds))}, unless a run says otherwise",
             f"Intervals: percentile bootstrap, {DRAWS} draws of people, the same for every seed of a run; 95 %",
-            *(
-                [f"Judged maps: at most {plan.settings.limit} reals, and as many fakes of each method"]
-                * bool(plan.settings.limit)
-            ),
         ]
+        if plan.settings.limit:
+            facts.append(f"Judged maps: at most {plan.settings.limit} reals, and as many fakes of each method")
         introduction = (
             "Written by `facewitness experiment report`. In parentheses: 95 % intervals over people; between square "
             "brackets: the lowest and the highest of the seeds. A run with several seeds is shown by its mean over "
             "them. What the metrics are called is said in the glossary."
         )
         text = reports.write(file, plan.settings.title, introduction, [*sections, _gaps(plan)], facts, command)
-        storage.write_text(file.with_suffix(".html"), html.page(text, file.parent, plan.settings.title))
+        storage.write_text(file.with_suffix(".html"), reports.as_html(text, file.parent, plan.settings.title))
     return table
 
 

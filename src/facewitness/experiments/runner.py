@@ -208,13 +208,8 @@ def status(plan: Plan) -> list[dict[str, str]]:
         except FacewitnessError:  # the cells that it takes are not searched
             begun = False
         need = needs[run.name]
-        judged = finished and is_asked(need) and measure.is_judged(plan, run, need)
+        judged = finished and need != measure.Needs() and measure.is_judged(plan, run, need)
         training = "finished" if finished else "begun" if begun else "-"
         row = {"run": str(run), "training": training, "judged": "yes" if judged else "-"}
         rows.append({**row, "analyses": analysed.get(run, "-")})
     return rows
-
-
-def is_asked(need: measure.Needs) -> bool:
-    """Return whether a report asks anything of a run."""
-    return need.scores is None or bool(need.scores) or bool(need.maps)

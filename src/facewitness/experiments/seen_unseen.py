@@ -14,16 +14,17 @@ from numpy.typing import NDArray
 from facewitness.forge.methods import METHODS
 from facewitness.metrics import seeds
 from facewitness.metrics.detection import Numbers, auc_weighted, balanced_accuracy_weighted, called_weighted
-from facewitness.metrics.intervals import bootstrap, bootstrap_mean
+from facewitness.metrics.intervals import Interval, bootstrap, bootstrap_mean
 from facewitness.metrics.seeds import Each
 from facewitness.types import ManifestError
 
 SEEN, UNSEEN, GAP = "seen", "unseen", "gap"
+ACCURACY = "balanced_accuracy@0.5"
 MAP_COLUMNS = {"iou": "iou@0.5", "pixel_auc": "pixel_auc", "mass_inside": "mass_inside", "pointing": "pointing"}
 """Columns of the scores -> metrics: means over the fakes of a set whose map was judged."""
 _METRICS: Mapping[str, Callable[[Numbers, Numbers, Numbers], Numbers]] = {
     "auc": auc_weighted,
-    "balanced_accuracy@0.5": balanced_accuracy_weighted(0.5),
+    ACCURACY: balanced_accuracy_weighted(0.5),
     "false_positive_rate@0.5": called_weighted(0, 0.5),
 }
 
@@ -67,8 +68,7 @@ def _verdict_rows(parts: Mapping[str, Part], scores: Numbers, kept: pl.DataFrame
         for metric, function in _METRICS.items()
     }
     if SEEN in parts and UNSEEN in parts:
-        paired = ("auc", "balanced_accuracy@0.5")
-        each |= {(GAP, metric): seeds.less(each[SEEN, metric], each[UNSEEN, metric]) for metric in paired}
+        each |= {(GAP, name): seeds.less(each[SEEN, name], each[UNSEEN, name]) for name in ("auc", ACCURACY)}
         members[GAP] = members[UNSEEN]
     labels = kept["label"].to_numpy().astype(np.float64)
     return list(seeded_rows(each, scores, labels, kept["person"].to_list(), members))
@@ -94,12 +94,7 @@ def seeded_rows(
     intervals = bootstrap(metrics, scores[0], labels, people)
     for (name, metric), function in each.items():
         single = function(labels, np.ones((1, len(labels))))[:, 0]
-        fakes = int(labels[members[name]].sum())
-        yield {
-            **{"set": name, "metric": metric, **intervals[f"{name}|{metric}"]._asdict()},
-            **{"seed_low": single.min(), "seed_high": single.max(), "n_seeds": len(scores)},
-            **{"n_real": int(members[name].sum()) - fakes, "n_fake": fakes},
-        }
+        yield _row(name, metric, intervals[f"{name}|{metric}"], single, labels[members[name]])
 
 
 def _map_rows(
@@ -113,12 +108,16 @@ def _map_rows(
             continue
         values = np.stack([values.filter(judged).to_numpy() for values in columns])
         interval = bootstrap_mean(values.mean(0), kept.filter(fake).filter(judged)["person"].to_list())
-        single = values.mean(1)
-        yield {
-            **{"set": part.name, "metric": metric, **interval._asdict()},
-            **{"seed_low": single.min(), "seed_high": single.max(), "n_seeds": len(tables)},
-            **{"n_real": 0, "n_fake": values.shape[1]},
-        }
+        yield _row(part.name, metric, interval, values.mean(1), np.ones(values.shape[1]))
+
+
+def _row(name: str, metric: str, interval: Interval, single: Numbers, labels: Numbers) -> dict[str, Any]:
+    """A number of a set, what ``single`` seeds say of it, and the photographs that it is of."""
+    fakes = int(labels.sum())
+    return {
+        **{"set": name, "metric": metric, **interval._asdict(), "n_real": len(labels) - fakes, "n_fake": fakes},
+        **{"seed_low": single.min(), "seed_high": single.max(), "n_seeds": len(single)},
+    }
 
 
 def families(methods: Sequence[str]) -> dict[str, list[str]]:

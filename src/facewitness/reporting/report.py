@@ -1,10 +1,12 @@
-"""A report: title, introduction, discussion, sections, provenance; in Markdown."""
+"""A report: title, introduction, discussion, sections, provenance; in Markdown, and from there in HTML."""
 
+import base64
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from facewitness import storage
-from facewitness.reporting import markdown
+from facewitness.reporting import markdown, templates
 
 
 def write(
@@ -26,6 +28,20 @@ def write(
     file.parent.mkdir(parents=True, exist_ok=True)
     storage.write_text(file, text)
     return text
+
+
+def as_html(text: str, folder: Path, title: str) -> str:
+    """Return a report as one HTML file with its pictures, of ``folder``, inside. Needs the extra ``train``."""
+    from markdown_it import MarkdownIt
+
+    body = str(MarkdownIt("commonmark", {"html": False}).enable("table").render(text))
+
+    def inline(match: re.Match[str]) -> str:
+        kind = "png" if match[1].endswith("png") else "jpeg"
+        return f'src="data:image/{kind};base64,{base64.b64encode((folder / match[1]).read_bytes()).decode()}"'
+
+    body = re.sub(r'src="([^":]+\.(?:png|jpg))"', inline, body)
+    return templates.render("facewitness.reporting", "page.html.jinja", escape=True, title=title, body=body)
 
 
 def section(title: str, *parts: str) -> str:

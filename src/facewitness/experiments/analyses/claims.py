@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from facewitness.experiments.analyses.generalization import ACCURACY, UNSEEN
 from facewitness.experiments.sections import STUDIED
+from facewitness.experiments.seen_unseen import ACCURACY, UNSEEN
 
 _NAMES = ("detector", "root", "type")
 
@@ -23,15 +23,14 @@ class Results(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """A finding of the paper, and what our numbers say of it."""
+    """What our numbers say of a finding of the paper."""
 
-    text: str
     evidence: str
     supported: bool | None  # None: what is needed to say is missing
 
 
 def claims(results: Results) -> list[Claim]:
-    """Return the paper's four findings with our evidence."""
+    """Return our evidence on the paper's four findings; ``study.md.jinja`` has these in words."""
     learnt = learners(results.accuracy)
     accuracy, overlaps, kept = (
         table.join(learnt, on=learnt.columns, how="semi")
@@ -50,10 +49,9 @@ def learners(accuracy: pl.DataFrame) -> pl.DataFrame:
 
 
 def _degradation(accuracy: pl.DataFrame, asked: int) -> Claim:
-    text = "Detectors are not generalizable in zero-shot settings; a few shots mitigate the degradation."
     table = accuracy.filter((pl.col("set") == UNSEEN) & (pl.col("metric") == "degradation"))
     if table["type"].n_unique() < len(STUDIED):
-        return Claim(text, f"{table.height} of {asked} detectors learnt their own set: too few to say.", None)
+        return Claim(f"{table.height} of {asked} detectors learnt their own set: too few to say.", None)
     zero = table.filter(type="original")
     degraded = zero.filter(pl.col("low") > 0).height
     medians = {kind: _median(table.filter(type=kind)["value"]) for kind in STUDIED}
@@ -63,32 +61,30 @@ def _degradation(accuracy: pl.DataFrame, asked: int) -> Claim:
         "degradation in points: " + ", ".join(f"{kind} {medians[kind]:.1f}" for kind in STUDIED) + "."
     )
     mitigated = min(medians["transfer"], medians["merge"]) < medians["original"]
-    return Claim(text, evidence, degraded > zero.height / 2 and mitigated)
+    return Claim(evidence, degraded > zero.height / 2 and mitigated)
 
 
 def _properties(accuracy: pl.DataFrame) -> Claim:
-    text = "Detectors learn properties of the synthesis method; human identities have no significant effect."
     shares = []
     evidence = []
     for group in ("same method", "same people"):
         table = accuracy.filter((pl.col("set") == group) & (pl.col("metric") == "difference"))
         if not table.height:
-            return Claim(text, f"No detector that learnt its own set was judged on one of the {group}.", None)
+            return Claim(f"No detector that learnt its own set was judged on one of the {group}.", None)
         above, below = table.filter(pl.col("low") > 0).height, table.filter(pl.col("high") < 0).height
         shares.append(above / table.height)
         evidence.append(
             f"On sets of the {group} the degradation is smaller than on the unseen ones for {above} of {table.height} "
             f"detectors, larger for {below} (intervals clear of 0; median {_median(table['value']):.1f} points)."
         )
-    return Claim(text, " ".join(evidence), shares[0] > 0.5 >= shares[1])
+    return Claim(" ".join(evidence), shares[0] > 0.5 >= shares[1])
 
 
 def _saliency(similarity: pl.DataFrame) -> Claim:
-    text = "Detectors extract unrestrained features: the heat maps of detectors with a common root are dissimilar."
     guided = similarity.filter((pl.col("map") == "guided") & pl.col("value").is_not_null())
     common = guided.filter(pair="common root")
     if not common.height:
-        return Claim(text, "No saliency maps of detectors that learnt their own set could be compared.", None)
+        return Claim("No saliency maps of detectors that learnt their own set could be compared.", None)
     share, median = (_median(common[name]) for name in ("dissimilar", "value"))
     nulls = {pair: guided.filter(pair=pair)["value"] for pair in ("another seed", "permuted labels")}
     beside = [f"{pair} {_median(values):.2f}" for pair, values in nulls.items() if values.count()]
@@ -97,14 +93,13 @@ def _saliency(similarity: pl.DataFrame) -> Claim:
         + (f"; for comparison: {', '.join(beside)}." if beside else ".")
         + " What SSIM of saliency maps can tell is bounded by those null cases."
     )
-    return Claim(text, evidence, share > 0.5)
+    return Claim(evidence, share > 0.5)
 
 
 def _neurons(overlaps: pl.DataFrame, kept: pl.DataFrame) -> Claim:
-    text = "There are neurons that contribute on all sets, seen and unseen."
     every = overlaps.filter(pl.col("hits") == pl.col("sets"))
     if not every.height:
-        return Claim(text, "No neurons of a detector that learnt its own set were read.", None)
+        return Claim("No neurons of a detector that learnt its own set were read.", None)
     half = every.filter(pl.col("top") == pl.col("top").max().over(_NAMES))
     above = half.filter(pl.col("found") > pl.col("chance")).height
     evidence = (
@@ -122,7 +117,7 @@ def _neurons(overlaps: pl.DataFrame, kept: pl.DataFrame) -> Claim:
             " On sets not used to choose them, a last layer fitted to universal neurons only has, beside one fitted to "
             f"all, {', '.join(parts)} (intervals clear of 0)."
         )
-    return Claim(text, evidence, above > half.height / 2)
+    return Claim(evidence, above > half.height / 2)
 
 
 def _median(values: pl.Series) -> float:

@@ -16,11 +16,9 @@ from facewitness.evaluation.tables import number, row
 from facewitness.experiments import measure
 from facewitness.experiments.analyses.context import Context, Rendered
 from facewitness.experiments.sections import ComparisonSection
-from facewitness.experiments.seen_unseen import GAP, SEEN, UNSEEN, seen_unseen_rows
+from facewitness.experiments.seen_unseen import ACCURACY, GAP, SEEN, UNSEEN, seen_unseen_rows
 from facewitness.reporting import figures, markdown, templates
 from facewitness.types import Card
-
-ACCURACY = "balanced_accuracy@0.5"
 
 
 class Trained(NamedTuple):

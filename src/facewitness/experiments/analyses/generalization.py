@@ -14,14 +14,12 @@ from numpy.typing import NDArray
 from facewitness.evaluation import tables
 from facewitness.experiments import measure
 from facewitness.experiments.analyses.study import Study, Trained
-from facewitness.experiments.seen_unseen import seeded_rows
+from facewitness.experiments.seen_unseen import ACCURACY, UNSEEN, seeded_rows
 from facewitness.metrics import seeds
 from facewitness.metrics.calibration import ece_weighted
 from facewitness.metrics.detection import Weighted, auc_weighted, balanced_accuracy_weighted
 from facewitness.metrics.seeds import Each
 
-UNSEEN = "unseen"
-ACCURACY = "balanced_accuracy@0.5"
 _METRICS: Mapping[str, Weighted] = {
     ACCURACY: balanced_accuracy_weighted(0.5),
     "auc": auc_weighted,

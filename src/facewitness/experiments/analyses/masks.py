@@ -16,13 +16,12 @@ from facewitness.experiments import measure
 from facewitness.experiments.analyses.context import Context, Rendered
 from facewitness.experiments.plan import Run
 from facewitness.experiments.sections import MaskCurveSection, MaskGainSection, SeenUnseenSection
-from facewitness.experiments.seen_unseen import SEEN, UNSEEN, against, seen_unseen_rows
+from facewitness.experiments.seen_unseen import ACCURACY, SEEN, UNSEEN, against, seen_unseen_rows
 from facewitness.metrics.detection import balanced_accuracy_weighted
 from facewitness.metrics.intervals import DRAWS
 from facewitness.reporting import figures, markdown
 from facewitness.reporting.report import section as section_text
 
-ACCURACY = "balanced_accuracy@0.5"
 _FEW = 4  # points, for which a correlation says nothing
 
 
@@ -46,13 +45,10 @@ def render(context: Context, section: SeenUnseenSection) -> Rendered:
             lines.append((label, str(masks or "-"), str(first["n_seeds"]), *cells))
     if not lines:
         return Rendered("", rows)
-    head = [f"{metric}, {kind}: {name}" for metric in section.metrics for kind, name in _kinds(section)]
+    kinds = ((SEEN, section.seen), (UNSEEN, section.unseen))
+    head = [f"{metric}, {kind}: {name}" for metric in section.metrics for kind, name in kinds]
     text = markdown.table(("run", "masks", "seeds", *head), lines)
     return Rendered(section_text(section.title or "Seen and unseen", section.text, text), rows)
-
-
-def _kinds(section: SeenUnseenSection) -> list[tuple[str, str]]:
-    return [(SEEN, section.seen), (UNSEEN, section.unseen)]
 
 
 def _rows(context: Context, names: Sequence[str], seen: str, unseen: str) -> list[dict[str, Any]]:
@@ -93,20 +89,18 @@ def _single(context: Context, run: Run, unseen: str) -> dict[str, float] | None:
 
 def render_gain(context: Context, section: MaskGainSection) -> Rendered:
     """Return whether the runs whose attention moved most into the region gained most accuracy."""
-    table = gains(context, section)
-    if table.is_empty():
+    table, gained = gains(context, section), ("mass_gained", "accuracy_gained")
+    if table.height < _FEW:
         return Rendered("", [])
-    mass, accuracy = (table[name].to_numpy() for name in ("mass_gained", "accuracy_gained"))
-    if table.height < _FEW or not np.ptp(mass) or not np.ptp(accuracy):
+    mass, accuracy = (table[name].to_numpy() for name in gained)
+    if not np.ptp(mass) or not np.ptp(accuracy):
         return Rendered("", [])
     found = _spearman(mass, accuracy)
     rng = np.random.default_rng(0)
     members = table.with_row_index().group_by("task", "seed", maintain_order=True).agg("index")["index"].to_list()
     drawn = [np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))]) for _ in range(DRAWS)]
     low, high = np.nanpercentile([_spearman(mass[places], accuracy[places]) for places in drawn], (2.5, 97.5))
-    means = table.group_by("task", "label", maintain_order=True).agg(
-        pl.len(), pl.col("mass_gained").mean(), pl.col("accuracy_gained").mean()
-    )
+    means = table.group_by("task", "label", maintain_order=True).agg(pl.len(), pl.col(*gained).mean())
     rows = [(task, label, str(n), f"{moved:+.3f}", f"{won:+.3f}") for task, label, n, moved, won in means.iter_rows()]
     text = (
         f"Over {table.height} stages 2 on top of {len(members)} stages 1, the mass gained inside the region of the "

@@ -1,32 +1,37 @@
 """Runs on groups of methods: metrics of verdicts and of gray-scale maps, clusters, maps on real photographs."""
 
+import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from facewitness.data import manifest as manifests
 from facewitness.detectors import cards
 from facewitness.evaluation import tables
 from facewitness.evaluation.clustering import FIGURE, RECORD, cluster
-from facewitness.evaluation.robustness import FILE, measure
+from facewitness.evaluation.evaluate import limited, selected
+from facewitness.evaluation.robustness import FILE, degraded_crops
 from facewitness.evaluation.robustness_report import MAP_METRICS, metrics_of, tidy
 from facewitness.evaluation.tables import number
-from facewitness.experiments import mean_mask
 from facewitness.experiments.analyses.context import Context, Rendered
-from facewitness.experiments.measure import finished, map_rows
+from facewitness.experiments.measure import finished, map_rows, undamaged
 from facewitness.experiments.plan import Run, slug
 from facewitness.experiments.sections import MetricsSection, RealsSection
 from facewitness.experiments.seen_unseen import against
 from facewitness.metrics.intervals import Interval, bootstrap_mean
 from facewitness.reporting import markdown
 from facewitness.reporting.report import section as section_text
+from facewitness.types import Card, CropProfile, Detection, ManifestError, Plane
 
 CLUSTERED = "cluster_accuracy"
+MEAN_MAP = "mean map"
 REAL_METRICS = ("real_accuracy@0.5", "area@0.1", "area_median@0.1", "spotted@0.1")
 SPOTTED = 0.01  # a real photograph is, if more than this share of its map is at or above 0.1
 
@@ -64,7 +69,7 @@ def _rows_of_mean_maps(context: Context, section: MetricsSection, folder: Path) 
     for group, methods in section.judged.items():
         part = _part(_by_mean_map(context, methods, folder), methods, section.small)
         values = {name: interval for name, interval in metrics_of(part).items() if name in MAP_METRICS.values()}
-        yield from tidy(values, [part], detector=mean_mask.NAME, set=group)
+        yield from tidy(values, [part], detector=MEAN_MAP, set=group)
 
 
 def render_reals(context: Context, section: RealsSection) -> Rendered:
@@ -103,10 +108,49 @@ def _part(rows: pl.DataFrame, methods: Sequence[str], small: float | None) -> pl
 def _by_mean_map(context: Context, methods: Sequence[str], folder: Path) -> pl.DataFrame:
     """The rows of the mean fakeness as everybody's map, in crops like those of a run."""
     manifest = Path(context.plan.settings.manifest)
-    detector = mean_mask.mean_map(manifest, methods, cards.read(folder).crop)
-    place = context.plan.out / "judged" / slug(f"{mean_mask.NAME}-{'-'.join(methods)}")
-    options: dict[str, Any] = {"operators": (), "disorganised": False, "limit": context.plan.settings.limit}
-    return pl.read_parquet(measure(manifest, detector, place, methods=methods, **options).read_bytes())
+    detector = mean_map(manifest, methods, cards.read(folder).crop)
+    name = slug(f"{MEAN_MAP}-{'-'.join(methods)}")
+    return undamaged(context.plan, manifest, detector, name, methods=methods)
+
+
+@dataclass(frozen=True, slots=True)
+class MeanMap:
+    """What a map has to beat: a detector that does not look at the photograph at all.
+
+    Its map is always ``plane`` (S, S), its score always one half.
+    """
+
+    card: Card
+    plane: Plane
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Its name, and the hash of its plane."""
+        return {"detector": self.card.name, "weights": self.card.weights}
+
+    def __call__(self, crops: NDArray[np.uint8]) -> Detection:
+        """The same for every crop."""
+        count = len(crops)
+        scores, features = np.full(count, 0.5, np.float32), np.zeros((count, 1), np.float32)
+        return Detection(scores, features, np.broadcast_to(self.plane, (count, *self.plane.shape)))
+
+
+def mean_map(
+    manifest: Path, methods: Sequence[str], profile: CropProfile, *, most: int = 200, seed: int = 0
+) -> MeanMap:
+    """The mean fakeness of at most ``most`` training fakes of each method, cut with a profile.
+
+    Raises:
+        ManifestError: the manifest cannot be used, or no training fake of these methods has a known fakeness.
+    """
+    fakes = [sample for sample in selected(manifest, "train", methods) if sample.label]
+    found = (degraded_crops(replace(sample, original=None), profile).crops[:1] for sample in limited(fakes, most, seed))
+    truths = [view.truth for of in found for view in of if view.truth is not None]
+    if not truths:
+        raise ManifestError(f"{manifest}: no training fake of {', '.join(methods)} with a mask to take the mean of")
+    plane = np.asarray(np.mean(truths, axis=0, dtype=np.float64), np.float32)
+    weights = hashlib.sha256(plane.tobytes()).hexdigest()
+    return MeanMap(Card(MEAN_MAP, "", crop=profile, has_map=True, weights=weights), plane)
 
 
 def _on_reals(parts: Sequence[pl.DataFrame]) -> dict[str, Interval]:

@@ -64,7 +64,7 @@ def read_sets(study: Study, run: Run) -> dict[str, SetNeurons] | None:
     """Return what was read of each set; None where it was not, or the detector has no dense layer to read from."""
     if not study.plan.is_trained(run):
         return None
-    root, found = study.root_of(run), {}
+    root, found = study.of(run).root, {}
     for name in [root, *study.section.unseen, f"{root} {FITTED}"]:
         file = study.neurons_file(run, name)
         if not file.exists():

@@ -13,10 +13,10 @@ from facewitness.evaluation.tables import number, row
 from facewitness.experiments.analyses import generalization, neurons, saliency
 from facewitness.experiments.analyses.claims import Results, claims, learners
 from facewitness.experiments.analyses.context import Context, Rendered
-from facewitness.experiments.analyses.generalization import ACCURACY, UNSEEN
 from facewitness.experiments.analyses.study import Study, Trained
 from facewitness.experiments.analyses.study_plots import bucket_figure, overlap_figure, picture_sheet
 from facewitness.experiments.sections import GeneralizationSection
+from facewitness.experiments.seen_unseen import ACCURACY, UNSEEN
 from facewitness.reporting import templates
 
 _PEOPLE = {"unseen": "", "trained": ", trained people", "validation": "", "any": ", all of it"}

@@ -69,7 +69,7 @@ def _read_neurons(study: Study, chain: tuple[Run, ...], cutter: CropCache) -> st
     from facewitness.explain import neurons
 
     without = []
-    for run in (run for run in chain if study.type_of(run) in STUDIED):
+    for run in (run for run in chain if study.of(run).type in STUDIED):
         missing = [name for name in study.judged.sets if not study.neurons_file(run, name).exists()]
         detector = load_run(study.plan.folder(run)) if missing else None
         for name in missing:
@@ -95,9 +95,9 @@ def _compare(study: Study, chain: tuple[Run, ...], cutter: CropCache) -> str:
     file = study.similarity_file(chain)
     if file.exists():
         return "compared before"
-    detectors = {study.type_of(run): load_run(study.plan.folder(run)) for run in chain}
+    detectors = {study.of(run).type: load_run(study.plan.folder(run)) for run in chain}
     rows: list[dict[str, Any]] = []
-    for name in [*study.section.unseen, study.root_of(chain[0])]:
+    for name in [*study.section.unseen, study.of(chain[0]).root]:
         chosen = study.draw(name, study.section.pictures, fakes_only=True)
         places, crops = study.crops(chosen, detectors["original"], cutter)
         batches = [crops[start : start + _BATCH] for start in range(0, len(crops), _BATCH)]
@@ -131,7 +131,7 @@ def _draw(study: Study, chain: tuple[Run, ...], cutter: CropCache) -> str:
     file, shown = study.pictures_file(chain), study.to_show()
     if file.exists() or not shown:
         return "drawn before" if shown else "none: nobody in these sets agreed to be shown"
-    runs = {study.type_of(run): run for run in chain if study.type_of(run) in STUDIED}
+    runs = {study.of(run).type: run for run in chain if study.of(run).type in STUDIED}
     detectors = {trained: load_run(study.plan.folder(run)) for trained, run in runs.items()}
     _, crops = study.crops(shown, detectors["original"], cutter)
     maps = {trained: grad_cam(detector.card, detector.graph, crops) for trained, detector in detectors.items()}
@@ -150,10 +150,10 @@ def similarity_table(study: Study) -> pl.DataFrame:
         common = table.filter(pl.col("pair").is_in(COMMON)).group_by("set", "map", "place", maintain_order=True)
         mean = common.agg(pl.col("ssim").mean(), pl.lit("common root").alias("pair"))  # of those that are not flat
         together = pl.concat([mean, table], how="diagonal_relaxed")
-        group = study.plan.sections[chain[0].name].group
+        detector, root, _ = study.of(chain[0])
         for (name, kind, pair), part in together.group_by("set", "map", "pair", maintain_order=True):
             seen = part.filter(pl.col("ssim").is_not_null())
-            row = {"detector": group["detector"], "root": group["root"], "set": name, "map": kind, "pair": pair}
+            row = {"detector": detector, "root": root, "set": name, "map": kind, "pair": pair}
             rows.append({**row, **_buckets(study, seen), "n": seen.height, "flat": part.height - seen.height})
     return pl.DataFrame(rows, SCHEMA).with_columns(pl.col(pl.Float64).fill_nan(None))
 

@@ -42,7 +42,7 @@ class Study:
         self.names: dict[Trained, str] = {}
         for name, run in plan.sections.items():
             if run.group:
-                self.names[Trained(run.group["detector"], run.group["root"], run.group["type"])] = name
+                self.names[self.of(Run(name))] = name
         self.roots = {root.name: root for root in section.roots}
 
     def detectors(self) -> Iterator[Trained]:
@@ -60,22 +60,15 @@ class Study:
         """Return the run of a detector with the first seed."""
         return self.runs(trained)[0]
 
-    def type_of(self, run: Run) -> str:
-        """Return how a run was trained."""
-        return self.plan.sections[run.name].group["type"]
-
-    def chain(self, detector: str, root: str) -> tuple[Run, ...]:
-        """Return the runs of a detector and a root with the first seed, the original first."""
-        return tuple(self.first(one) for one in self.names if (one.detector, one.root) == (detector, root))
+    def of(self, run: Run) -> Trained:
+        """Return the detector that a run trains."""
+        group = self.plan.sections[run.name].group
+        return Trained(group["detector"], group["root"], group["type"])
 
     def chains(self) -> list[tuple[Run, ...]]:
-        """Return all chains."""
-        found = dict.fromkeys((one.detector, one.root) for one in self.detectors())
-        return [self.chain(*who) for who in found]
-
-    def root_of(self, run: Run) -> str:
-        """Return the training set of a run."""
-        return self.plan.sections[run.name].group["root"]
+        """Return all chains: the runs of a detector and a root with the first seed, the original first."""
+        found = dict.fromkeys(one[:2] for one in self.detectors())
+        return [tuple(self.first(one) for one in self.names if one[:2] == who) for who in found]
 
     def similarity_file(self, chain: tuple[Run, ...]) -> Path:
         """Return where the similarity of a chain's saliency maps is kept."""

@@ -58,8 +58,8 @@ def picture_sheet(study: Study, file: Path) -> bool:
             [crop, *(heat(crop, kept[kind][place]) if kept[kind][place].any() else None for kind in STUDIED)]
             for place, crop in enumerate(kept["crops"])
         ]
-        group = study.plan.sections[chain[0].name].group
-        rows.append((f"{group['detector']}, {group['root']}", [tile for line in tiles for tile in line]))
+        detector, root, _ = study.of(chain[0])
+        rows.append((f"{detector}, {root}", [tile for line in tiles for tile in line]))
     if not rows:
         return False
     picture = tile_sheet(rows, ("forgery", *STUDIED), tile_px=104)
