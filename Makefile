@@ -7,6 +7,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-input
 WORKERS ?= 2
+DEAL := --dist loadfile --no-loadscope-reorder# a file to one process, so that its fixtures are made once
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -19,10 +20,10 @@ demo: $(VENV)/.base-installed ## forge a photograph, scan it and its original, w
 	$(BIN)/python examples/demo.py $(ARGS)
 
 test: $(VENV)/.dev-installed ## all tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) $(DEAL) $(ARGS)
 
 test-fast: $(VENV)/.dev-installed ## the tests that are not marked slow
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) $(DEAL) -m "not slow" $(ARGS)
 
 docs: $(VENV)/.dev-installed ## the documentation site, in out/site; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -16,7 +16,11 @@ def _entries() -> list[object]:
     return [pytest.param(name, marks=pytest.mark.slow) if name in large else name for name in ARCHITECTURES]
 
 
-@pytest.fixture(params=_entries())
+@pytest.fixture(params=_entries(), scope="module")  # module: all tests of one, then of the next
 def name(request: pytest.FixtureRequest) -> str:
-    torch.manual_seed(0)
     return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)

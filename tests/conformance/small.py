@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -38,4 +40,10 @@ def random_crops(size: int, count: int = 3) -> np.ndarray:
 
 def fresh_graph(name: str) -> Graph:
     """A graph with fresh weights whose normalisation layers have seen something, as after a training."""
+    return copy.deepcopy(_made_once(name))
+
+
+@lru_cache(maxsize=1)
+def _made_once(name: str) -> Graph:
+    """The large ones take seconds to draw."""
     return fresh(small_card(name))

@@ -85,7 +85,7 @@ def test_shapes_types_and_ranges(name: str) -> None:
 
 def test_the_function_of_the_net_is_the_one_that_finished_runs_were_trained_with(name: str) -> None:
     """Whoever changes it on purpose changes the net's entry in experiments/revisions.json, and its numbers here."""
-    graph = Graph(small_card(name))
+    graph = fresh_graph(name)
     _fill(graph.net)
     crops = torch.from_numpy(random_crops(SMALL, 2)).permute(0, 3, 1, 2)
     with torch.inference_mode():
@@ -124,7 +124,7 @@ def test_column_one_is_fake(name: str) -> None:
 
 def test_every_parameter_gets_a_gradient(name: str) -> None:
     """From what the entry's own recipe minimises."""
-    graph = Graph(small_card(name)).train()
+    graph = fresh_graph(name).train()
     with torch.no_grad():
         for parameter in graph.parameters():  # some begin at zero, and what they multiply would get no gradient
             parameter.add_(torch.randn_like(parameter) * 0.02)
