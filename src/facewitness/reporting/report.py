@@ -41,7 +41,7 @@ def as_html(text: str, folder: Path, title: str) -> str:
         return f'src="data:image/{kind};base64,{base64.b64encode((folder / match[1]).read_bytes()).decode()}"'
 
     body = re.sub(r'src="([^":]+\.(?:png|jpg))"', inline, body)
-    return templates.render("facewitness.reporting", "page.html.jinja", escape=True, title=title, body=body)
+    return templates.render("facewitness.reporting", "page.html.jinja", escape=True, title=title, body=body) + "\n"
 
 
 def section(title: str, *parts: str) -> str:
