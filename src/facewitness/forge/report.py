@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,8 @@ from facewitness.data.terms import credits, may_be_shown
 from facewitness.forge import generators, pairing
 from facewitness.forge.methods import METHODS
 from facewitness.media import image, visualize
-from facewitness.reporting.markdown import provenance_section, table
+from facewitness.reporting.markdown import provenance_section
+from facewitness.reporting.templates import render
 from facewitness.storage import write_text
 from facewitness.types import REAL_METHOD, Sample
 
@@ -32,15 +33,36 @@ def write(page: Path, folder: Path, *, name: str, style: Style, command: Sequenc
     page.parent.mkdir(parents=True, exist_ok=True)
     picture = page.with_suffix(".jpg")
     shown = contact_sheet(samples, style.seed)
-    parts = [_head(name, samples, style), _counts(samples, summary)]
     if shown is not None:
-        picture.write_bytes(
-            image.encode(shown, "jpeg:88", synthetic=f"Contact sheet of forgeries, benchmark set {name}")
-        )
-        parts.append(_sheet(picture))
+        told = f"Contact sheet of forgeries, benchmark set {name}"
+        picture.write_bytes(image.encode(shown, "jpeg:88", synthetic=told))
+    fakes, square = sum(sample.label for sample in samples), style.square
+    sources = sorted({sample.dataset for sample in samples})
     facts = [f"Manifest: SHA-256 `{manifest.digest(folder / 'manifest.parquet')}`"]
-    parts += [_networks(samples), _speed(summary), provenance_section(command, facts)]
-    write_text(page, "\n\n".join(part for part in parts if part) + "\n")
+    text = render(
+        "facewitness.forge",
+        "report.md.jinja",
+        title=name,
+        today=datetime.now(UTC).date(),
+        fakes=fakes,
+        methods=len({s.method for s in samples if s.label}),
+        reals=len(samples) - fakes,
+        people=len({sample.identities[0] for sample in samples if sample.identities}),
+        form=f"head squares of {square.size_px} px (margin {square.margin})" if square else "whole photographs",
+        style=style,
+        splits=list(manifest.SPLITS),
+        sources=sources,
+        counts=list(_counts(samples, sources)),
+        passed=summary["passed_over"] | summary["failed"],
+        picture=picture.name if shown is not None else None,
+        stretch=_STRETCH,
+        credits=credits(),
+        networks=list(_networks(samples)),
+        speed=summary["speed"],
+        times=[(name, str(value)) for name, value in summary["speed"].get("ms_per_forgery", {}).items()],
+        provenance=provenance_section(command, facts),
+    )
+    write_text(page, text)
 
 
 def contact_sheet(samples: Sequence[Sample], seed: int) -> Any:
@@ -60,35 +82,16 @@ def contact_sheet(samples: Sequence[Sample], seed: int) -> Any:
     return visualize.tile_sheet(rows, ("original", "forged", "map")) if rows else None
 
 
-def _head(name: str, samples: Sequence[Sample], style: Style) -> str:
-    fakes = sum(sample.label for sample in samples)
-    people = {sample.identities[0] for sample in samples if sample.identities}
-    square = style.square
-    form = f"head squares of {square.size_px} px (margin {square.margin})" if square else "whole photographs"
-    return (
-        f"# The forge: {name}\n\n"
-        f"Written by `facewitness forge build` on {datetime.now(UTC).date()}; not by hand. {fakes} forgeries by "
-        f"{len({s.method for s in samples if s.label})} methods and {len(samples) - fakes} real photographs of "
-        f"{len(people)} people: {form}, all of them encoded as {style.encoding}, seed {style.seed}. Every forgery has "
-        "its exact map and region, and equals its original outside the region before encoding."
-    )
-
-
-def _counts(samples: Sequence[Sample], summary: Mapping[str, Any]) -> str:
-    sources = sorted({sample.dataset for sample in samples})
+def _counts(samples: Sequence[Sample], sources: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of the table of what is in the set."""
     by_split = Counter((s.method, str(s.split)) for s in samples)
     by_source = Counter((s.method, s.dataset) for s in samples)
-    head = ("method", "family", *manifest.SPLITS, *sources, "region, mean share")
-    rows = []
     for name in (REAL_METHOD, *METHODS):
         own = [s for s in samples if s.method == name]
         if own:
             numbers = [by_split[name, split] for split in manifest.SPLITS] + [by_source[name, s] for s in sources]
-            family = METHODS[name].family if name in METHODS else ""
-            rows.append((name, family, *map(str, numbers), _share(own) if name in METHODS else ""))
-    notes = [f"- {reason}: {count}" for reason, count in (summary["passed_over"] | summary["failed"]).items()]
-    passed = "\n\nPassed over:\n\n" + "\n".join(notes) if notes else ""
-    return f"## What is in it\n\n{table(head, rows)}{passed}"
+            family, share = (METHODS[name].family, _share(own)) if name in METHODS else ("", "")
+            yield name, family, *map(str, numbers), share
 
 
 def _share(samples: Sequence[Sample]) -> str:
@@ -98,41 +101,12 @@ def _share(samples: Sequence[Sample]) -> str:
     return f"{sum(shares) / len(shares):.3f}" if shares else ""
 
 
-def _sheet(picture: Path) -> str:
-    return (
-        f"## Contact sheet\n\n![Original, forged and map, three times for each method]({picture.name})\n\n"
-        f"Three people for each method, drawn by the seed: original, forged, map (Gray(|X - X'|), shown {_STRETCH:g} "
-        f"times as bright). Only adults who consented to be shown in altered form: {credits()}."
-    )
-
-
-def _networks(samples: Sequence[Sample]) -> str:
-    rows = []
+def _networks(samples: Sequence[Sample]) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of the table of generators."""
     for name in sorted({s.method for s in samples if s.label and METHODS[s.method].network}):
-        if not generators.ready(name):
-            continue
-        card = generators.card(name)
-        optim, trained = card["recipe"]["optim"], card["trained_on"]
-        steps = optim["epochs"] * optim["steps"]
-        on = ", ".join(f"{source} {count}" for source, count in trained.items())
-        rows.append((name, f"{card['size_px']} px", f"{steps} x {optim['batch']}", on, f"`{card['weights'][:12]}`"))
-    if not rows:
-        return ""
-    head = ("method", "size", "steps x batch", "trained on (train split)", "weights, SHA-256")
-    return f"## Generators\n\n{table(head, rows)}\n\nTrained by `facewitness forge train-generator METHOD`."
-
-
-def _speed(summary: Mapping[str, Any]) -> str:
-    last = summary["speed"]
-    if not last["forgeries"]:
-        return ""
-    rows = [(name, str(value)) for name, value in last["ms_per_forgery"].items()]
-    found = (
-        f"{last['finding_s']:.0f} s before to find the faces" if last["finding_s"] > 1 else "the faces known already"
-    )
-    return (
-        f"## Speed\n\n{last['forgeries']} forgeries in {last['forging_s']:.0f} s, reading and writing included: "
-        f"{last['forgeries_per_s']} forged faces/s with {last['workers']} workers ({found}). In one worker, without "
-        f"reading and writing:\n\n"
-        f"{table(('method', 'ms a forgery'), rows)}"
-    )
+        if generators.ready(name):
+            card = generators.card(name)
+            optim, trained = card["recipe"]["optim"], card["trained_on"]
+            steps = f"{optim['epochs'] * optim['steps']} x {optim['batch']}"
+            on = ", ".join(f"{source} {count}" for source, count in trained.items())
+            yield name, f"{card['size_px']} px", steps, on, f"`{card['weights'][:12]}`"
