@@ -93,26 +93,11 @@ def data_audit(
         write_text(out / "audit.json", json.dumps(found.as_json(), indent=2) + "\n")
     if page:
         page.parent.mkdir(parents=True, exist_ok=True)
-        text = markdown(
-            found,
-            data.resolve().parent.name if data.is_file() else data.resolve().name,
-            data,
-            ["facewitness", *sys.argv[1:]],
-        )
-        write_text(page, text + "\n")
+        title = data.resolve().parent.name if data.is_file() else data.resolve().name
+        write_text(page, markdown(found, title, data, ["facewitness", *sys.argv[1:]]))
     rows = [("where", "feature", "AUC", "95 % interval", "real", "fake")]
-    for shortcut in found.shortcuts[:12]:
-        interval = f"{shortcut.low:.3f}-{shortcut.high:.3f}"
-        rows.append(
-            (
-                shortcut.where,
-                shortcut.feature,
-                f"{shortcut.auc:.3f}",
-                interval,
-                str(shortcut.reals),
-                str(shortcut.fakes),
-            )
-        )
+    for s in found.shortcuts[:12]:
+        rows.append((s.where, s.feature, f"{s.auc:.3f}", f"{s.low:.3f}-{s.high:.3f}", str(s.reals), str(s.fakes)))
     output.columns(rows)
     for warning in found.warnings:
         typer.echo(f"warning: {warning}")

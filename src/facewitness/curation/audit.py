@@ -20,7 +20,8 @@ from facewitness.curation.file_stats import CATEGORIES, NUMBERS, FileStatistics,
 from facewitness.data import manifest as manifests
 from facewitness.data import sources as readers
 from facewitness.metrics.detection import auc
-from facewitness.reporting.markdown import provenance_section, table
+from facewitness.reporting.markdown import provenance_section
+from facewitness.reporting.templates import render
 from facewitness.types import ManifestError, Sample, Status
 
 LIMIT = 0.6
@@ -110,27 +111,23 @@ def audit(data: Path, *, workers: int | None = None, progress: Progress = None) 
 
 def markdown(found: Audit, title: str, manifest: Path | None = None, command: Sequence[str] = ()) -> str:
     """The audit as a page, which names the manifest and the command it came from."""
-    verdict = "\n".join(f"- {warning}" for warning in found.warnings) or "Nothing to warn of."
-    rows = [
-        (t.where, t.feature, f"{t.auc:.3f} ({t.low:.3f}-{t.high:.3f})", f"{t.reals} / {t.fakes}")
-        for t in found.shortcuts[:25]
-    ]
-    counts = [(name, *(str(by.get(split, 0)) for split in manifests.SPLITS)) for name, by in found.counts.items()]
     facts = [f"Manifest: SHA-256 `{manifests.digest(manifest)}`"] if manifest and manifest.is_file() else []
     facts.append("Intervals: 95 %, Hanley and McNeil (1982); categories judged on halves of the people, seed 0")
-    sources = [(name, str(by.get("real", 0)), str(by.get("fake", 0))) for name, by in found.sources.items()]
-    return "\n\n".join(
-        [
-            f"# Audit: {title}",
-            f"## Warnings\n\n{verdict}",
-            f"## What is in it\n\n{table(('method', *manifests.SPLITS), counts)}",
-            table(("source", "real", "fake"), sources),
-            f"People in two splits: {len(found.people)}. Pairs of near-duplicates in two splits (perceptual hashes "
-            f"at most {duplicates.DISTANCE} of 64 bits apart): {len(found.near)}. Unreadable: {len(found.unreadable)}.",
-            "## Shortcut features of the files\n\nAUC of one feature between fakes and reals, the 25 highest; 0.5 is "
-            f"chance, above {LIMIT} is warned of.\n\n" + table(("where", "feature", "AUC", "real / fake"), rows),
-            provenance_section(command, facts),
-        ]
+    return render(
+        "facewitness.curation",
+        "audit.md.jinja",
+        title=title,
+        found=found,
+        splits=list(manifests.SPLITS),
+        counts=[(name, *(str(by.get(split, 0)) for split in manifests.SPLITS)) for name, by in found.counts.items()],
+        sources=[(name, str(by.get("real", 0)), str(by.get("fake", 0))) for name, by in found.sources.items()],
+        distance=duplicates.DISTANCE,
+        limit=LIMIT,
+        shortcuts=[
+            (t.where, t.feature, f"{t.auc:.3f} ({t.low:.3f}-{t.high:.3f})", f"{t.reals} / {t.fakes}")
+            for t in found.shortcuts[:25]
+        ],
+        provenance=provenance_section(command, facts),
     )
 
 
