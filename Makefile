@@ -11,7 +11,7 @@ DEAL := --dist loadfile --no-loadscope-reorder# a file to one process, so that i
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast check format-check format lint types layers docs bench bench-maps bench-search bench-study bench-zoo light train ship results benchmark-set zoo clean
+.PHONY: help demo test test-fast check format-check format lint types layers docs bench bench-maps bench-search bench-study bench-zoo light train ship results results-faces benchmark-set zoo clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -90,6 +90,11 @@ LEFT_OUT := $(foreach m,$(SEEN),$(if $(wildcard runs/without-$(m)-cpu/card.json)
 results: $(VENV)/.dev-installed ## forge the test identities of FACES, evaluate the shipped detector and its partners in runs/, write the report
 	$(BIN)/facewitness forge $(FACES) --out $(RESULTS)/set --split test --seed 1 $(foreach m,$(SEEN),--method $(m))
 	$(BIN)/facewitness evaluate $(RESULTS)/set --out $(RESULTS)/default --page docs/results/default.md --readme README.md $(LEFT_OUT) $(ARGS)
+
+WILD ?= ../shared/wild
+YUNET ?= $(wildcard ../shared/reference/yunet/face_detection_yunet_2023mar.onnx)
+results-faces: $(VENV)/.dev-installed ## what the face finders find, on the photographs of FACES and WILD and on made scenes
+	PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python benchmarks/face_finders.py $(FACES)/faces.csv $(WILD)/wild.csv $(YUNET:%=--yunet %) --page docs/results/faces.md $(ARGS)
 
 BENCHMARK := out/benchmark
 benchmark-set: $(VENV)/.dev-installed ## train the generators that are not trained yet, build the benchmark set over FACES, audit it (hours)

@@ -34,6 +34,7 @@ class Status(StrEnum):
     OK = "ok"
     NO_FACE = "no_face"
     FACE_TOO_SMALL = "face_too_small"
+    DOUBTFUL_FACE = "doubtful_face"
     UNREADABLE = "unreadable"
     UNSUPPORTED = "unsupported"
     TOO_LARGE = "too_large"
@@ -93,6 +94,8 @@ class CropProfile:
     margin: float = 0.25  # share of the face's side added on each side
     size_px: int = 160
     min_face_px: int = 40  # a face whose side is shorter is FACE_TOO_SMALL
+    tile_px: int = 0  # side of the tiles that are cut beside the square, at the photograph's own scale; 0 = none
+    tiles: int = 9  # at most so many of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +163,8 @@ class Finding:
     map: Plane | None = None  # on the source grid, covering ``window`` only
     window: tuple[int, int, int, int] | None = None  # left, top, right, bottom px of ``map`` in the source
     time_s: float | None = None
+    turn_deg: float = 0.0  # by which the photograph has to be turned, counter-clockwise, to stand the face upright
+    frame: int = 0  # of an animation or a file of several pages, from 0
 
     def to_json(self, map_file: str | None = None) -> dict[str, Any]:
         """Return it as plain values; ``map_file`` is the path of its drawn map beside the results."""
@@ -170,13 +175,16 @@ class Finding:
             "verdict": None if self.verdict is None else self.verdict.value,
             "map": map_file,
             "time_s": self.time_s,
+            "turn_deg": self.turn_deg,
+            "frame": self.frame,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Return the finding of plain values, without its map."""
         verdict = None if data["verdict"] is None else Verdict(data["verdict"])
-        return cls(tuple(data["box"]), Status(data["status"]), data["score"], verdict, time_s=data["time_s"])
+        place = {name: data[name] for name in ("time_s", "turn_deg", "frame") if name in data}
+        return cls(tuple(data["box"]), Status(data["status"]), data["score"], verdict, **place)
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,11 +107,15 @@ def test_quiet_prints_nothing(detector: Path, photo: Path, tmp_path: Path) -> No
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
 
 
-def test_scan_of_an_empty_folder_ends_well(detector: Path, tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    result = run("scan", tmp_path / "empty", "--out", tmp_path / "report", "--detector", detector)
-    assert result.exit_code == 0
-    assert "nothing to scan" in result.stdout
+@pytest.mark.parametrize("names", [[], ["a.txt", "b.mp3"], ["a.jpg", "b.heic"]])
+def test_a_scan_that_read_no_photograph_says_so(detector: Path, tmp_path: Path, names: list[str]) -> None:
+    (tmp_path / "folder").mkdir()
+    for name in names:
+        (tmp_path / "folder" / name).write_text("no picture")
+    result = run("scan", tmp_path / "folder", "--out", tmp_path / "report", "--detector", detector)
+    assert result.exit_code == 1
+    assert "no photograph was read" in result.stderr
+    assert all(name in result.stderr for name in names if name.endswith(("jpg", "heic")))
 
 
 @pytest.mark.parametrize(

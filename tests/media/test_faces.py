@@ -8,6 +8,8 @@ import pytest
 from skimage.transform import SimilarityTransform
 
 from facewitness.media import faces
+from facewitness.media.finders import hog
+from facewitness.media.finders.face import TEMPLATE, similarity
 from facewitness.types import CardError, CropProfile
 from tests.fakes import astronaut, crowd, texture
 
@@ -37,7 +39,7 @@ def test_several_faces_are_found_largest_first() -> None:
 def test_a_badge_beside_a_sure_face_is_no_face() -> None:
     # at this size HOG at its usual threshold also takes the badge on the suit for a face, larger than the true one
     rgb = np.asarray(cv2.resize(astronaut(), None, fx=1.01, fy=1.01), np.uint8)
-    assert len(faces._find_at(rgb, 1.0)) == 2
+    assert len(hog.find_at(rgb, 1.0)) == 2
     found = faces.find(rgb)
     assert len(found) == 1
     assert found[0].box[1] < 130 < found[0].box[3]
@@ -76,7 +78,7 @@ def test_similarity_is_that_of_scikit_image() -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
         source, target = rng.normal(size=(2, 5, 2)).astype(np.float32) * 40
-        ours = faces.similarity(source, target)
+        ours = similarity(source, target)
         oracle = SimilarityTransform.from_estimate(source, target)
         if np.linalg.det(oracle.params[:2, :2]) > 0:  # scikit-image too gives no reflection
             np.testing.assert_allclose(ours, oracle.params[:2], rtol=1e-5, atol=1e-4)
@@ -86,7 +88,7 @@ def test_similarity_finds_the_one_that_was_applied() -> None:
     source = np.random.default_rng(1).normal(size=(5, 2)).astype(np.float32) * 30
     angle, scale, shift = 0.4, 1.7, np.array([11.0, -5.0])
     rotation = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    found = faces.similarity(source, (source @ rotation.T + shift).astype(np.float32))
+    found = similarity(source, (source @ rotation.T + shift).astype(np.float32))
     np.testing.assert_allclose(found, np.hstack([rotation, shift[:, None]]), atol=1e-4)
 
 
@@ -107,7 +109,7 @@ def test_eyes_of_a_crop_are_level_and_where_the_template_says() -> None:
     _, matrix = faces.crop(astronaut(), landmarks, PROFILE)
     points = faces.five_points(landmarks) @ matrix[:, :2].T + matrix[:, 2]
     side = 128 / 1.6
-    np.testing.assert_allclose(points, faces._TEMPLATE * side + 63.5, atol=0.08 * side)
+    np.testing.assert_allclose(points, TEMPLATE * side + 63.5, atol=0.08 * side)
     assert abs(points[0, 1] - points[1, 1]) < 3
 
 
@@ -200,3 +202,30 @@ def test_a_badge_is_no_face_where_the_true_face_is_filled_in() -> None:
     centre = whole.landmarks.mean(0)
     for face in faces.find(filled, thorough=True):
         assert np.linalg.norm(face.landmarks.mean(0) - centre) < whole.side_px / 2
+
+
+@pytest.mark.parametrize(("tile_px", "count", "expected"), [(32, 9, 9), (32, 4, 4), (96, 9, 4), (160, 9, 1)])
+def test_tiles_are_the_photographs_own_pixels_over_the_face(tile_px: int, count: int, expected: int) -> None:
+    landmarks = faces.find(astronaut())[0].landmarks
+    profile = CropProfile(margin=0.3, tile_px=tile_px, tiles=count)
+    tiles, starts = faces.tiles(astronaut(), landmarks, profile)
+    assert tiles.shape == (expected, tile_px, tile_px, 3)
+    for tile, (left, top) in zip(tiles, starts, strict=True):
+        np.testing.assert_array_equal(tile, astronaut()[top : top + tile_px, left : left + tile_px])
+    centre = landmarks.min(0) / 2 + landmarks.max(0) / 2
+    assert np.abs(starts.mean(0) + tile_px / 2 - centre).max() <= 1
+    reach = np.ptp(landmarks, axis=0).max() * 0.8
+    assert (starts >= centre - max(reach, tile_px / 2) - 1).all()
+    assert (starts + tile_px <= centre + max(reach, tile_px / 2) + 1).all()
+
+
+def test_tiles_stay_in_the_photograph() -> None:
+    landmarks = faces.find(astronaut())[0].landmarks
+    left, top = (int(v) for v in landmarks.min(0))
+    corner = np.ascontiguousarray(astronaut()[top:, left:])
+    _, starts = faces.tiles(corner, landmarks - (left, top), CropProfile(tile_px=64))
+    assert (starts >= 0).all()
+    small = np.ascontiguousarray(astronaut()[top : top + 80, left : left + 80])
+    tiles, starts = faces.tiles(small, landmarks - (left, top), CropProfile(tile_px=96))
+    assert tiles.shape[1:] == (96, 96, 3)
+    np.testing.assert_array_equal(tiles[0][:80, :80], small)

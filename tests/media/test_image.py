@@ -55,7 +55,7 @@ def test_lossy_kinds_come_back_near(tmp_path: Path, kind: str) -> None:
 
 def test_every_suffix_we_take_is_a_kind_pillow_knows() -> None:
     PIL.Image.init()
-    assert {PIL.Image.EXTENSION[suffix] for suffix in image.SUFFIXES} <= {
+    assert {PIL.Image.EXTENSION[suffix] for suffix in image.SUFFIXES - {".heic", ".heif"}} <= {
         "JPEG",
         "PNG",
         "WEBP",
@@ -63,6 +63,7 @@ def test_every_suffix_we_take_is_a_kind_pillow_knows() -> None:
         "BMP",
         "DIB",
         "GIF",
+        "AVIF",
     }
 
 
@@ -368,3 +369,46 @@ def tiff_rgb16(pixels: np.ndarray) -> bytes:
     ]
     ifd = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + struct.pack("<I", 0)
     return b"II*\x00" + struct.pack("<I", ifd_at) + struct.pack("<HHH", 16, 16, 16) + data + ifd
+
+
+def test_avif_and_heic_are_read_whatever_they_are_called(tmp_path: Path) -> None:
+    import pillow_heif
+
+    smooth = PIL.Image.fromarray(np.repeat(np.linspace(40, 200, 36, dtype=np.uint8)[None, :, None], 24, 0).repeat(3, 2))
+    smooth.save(tmp_path / "IMG_0001.HEIC", "AVIF", quality=90)
+    pillow_heif.register_heif_opener()
+    smooth.save(tmp_path / "x.heic", "HEIF", quality=90)
+    for name in ("IMG_0001.HEIC", "x.heic"):
+        read = image.read(tmp_path / name)
+        assert read.shape == (24, 36, 3)
+        assert np.abs(read.astype(int) - np.asarray(smooth)).mean() < 3
+
+
+def test_heic_without_its_package_says_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x.heic").write_bytes(b"\x00\x00\x00\x18ftypheic" + bytes(100))
+    monkeypatch.setattr(image, "_formats", lambda: image._FORMATS)
+    with pytest.raises(MediaError, match="pillow-heif") as caught:
+        image.read(tmp_path / "x.heic")
+    assert caught.value.status is Status.UNSUPPORTED
+
+
+@pytest.mark.parametrize("kind", ["gif", "webp", "tif"])
+def test_frames_are_read_evenly_spread(tmp_path: Path, kind: str) -> None:
+    colours = ["red", "lime", "blue", "white", "black"]
+    first, *others = [PIL.Image.new("RGB", (8, 8), colour) for colour in colours]
+    first.save(tmp_path / f"x.{kind}", save_all=True, append_images=others, lossless=True)
+    frames = image.read_frames(tmp_path / f"x.{kind}", 3)
+    assert (frames.numbers, frames.total) == ([0, 2, 4], 5)
+    assert [one[0, 0].tolist() for one in frames.images] == [[255, 0, 0], [0, 0, 255], [0, 0, 0]]
+    assert image.read_frames(tmp_path / f"x.{kind}", 9).numbers == [0, 1, 2, 3, 4]
+    assert image.read_frames(tmp_path / f"x.{kind}", 9, max_pixels=130).numbers == [0, 4]
+
+
+def test_damaged_frames_behind_a_whole_one_are_left_out(tmp_path: Path) -> None:
+    frames = [PIL.Image.fromarray(texture(64, 64, seed)) for seed in range(4)]
+    frames[0].save(tmp_path / "x.gif", save_all=True, append_images=frames[1:])
+    data = (tmp_path / "x.gif").read_bytes()
+    (tmp_path / "x.gif").write_bytes(data[: len(data) // 2])
+    found = image.read_frames(tmp_path / "x.gif", 9)
+    assert 1 <= len(found.images) < 4
+    np.testing.assert_array_equal(found.images[0], image.read(tmp_path / "x.gif"))

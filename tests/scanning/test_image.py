@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image as PillowImage
 
 from facewitness.media import faces
 from facewitness.scanning import image
@@ -146,3 +147,46 @@ def test_a_preview_keeps_proportions_and_never_enlarges() -> None:
     assert image.preview(texture(1, 6000), 200).shape == (1, 200, 3)
     small = texture(30, 20)
     assert image.preview(small, 200) is small
+
+
+def test_every_frame_of_an_animation_is_looked_at(tmp_path: Path) -> None:
+    nobody = PillowImage.fromarray(texture(512, 512))
+    face = PillowImage.fromarray(astronaut())
+    nobody.save(tmp_path / "x.webp", save_all=True, append_images=[face, nobody], lossless=True)
+    report = image.scan(tmp_path / "x.webp", FakeDetector())
+    assert report.status is Status.OK
+    assert [finding.frame for finding in report.findings] == [1]
+    assert (
+        report.findings[0].score
+        == report.score
+        == image.scan(save(astronaut(), tmp_path / "a.png"), FakeDetector()).score
+    )
+    assert "looked at 3 of 3 frames" in report.notes
+
+
+def test_nothing_found_says_what_was_looked_for(tmp_path: Path) -> None:
+    (note,) = image.scan(save(texture(300, 400), tmp_path / "t.png"), FakeDetector()).notes
+    assert note == "no face found: looked for upright faces of 40 px and more"
+
+
+def test_a_turned_face_is_judged_upright_and_its_map_lies_turned(tmp_path: Path) -> None:
+    detector = FakeDetector(replace(FAKE_CARD, crop=CropProfile(finder="mtcnn", size_px=64)))
+    upright = image.scan(save(astronaut(), tmp_path / "up.png"), detector).findings[0]
+    turned = image.scan(save(np.ascontiguousarray(np.rot90(astronaut())), tmp_path / "turned.png"), detector).findings[
+        0
+    ]
+    assert (turned.turn_deg - upright.turn_deg) % 360 == pytest.approx(270, abs=3)
+    assert upright.score == pytest.approx(turned.score, abs=0.01)
+    assert upright.map is not None
+    assert turned.map is not None
+    back = np.rot90(turned.map, -1)
+    height, width = (min(a, b) for a, b in zip(back.shape, upright.map.shape, strict=True))
+    assert np.abs(back[:height, :width] - upright.map[:height, :width]).mean() < 0.06
+
+
+def test_a_doubtful_face_is_not_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (sure,) = faces.find(astronaut())
+    monkeypatch.setattr(faces, "find", lambda *_, **__: [sure._replace(doubtful=True)])
+    report = image.scan(save(astronaut(), tmp_path / "a.png"), FakeDetector())
+    assert (report.status, report.score, report.verdict) == (Status.DOUBTFUL_FACE, None, None)
+    assert "1 face is doubtful" in report.notes[0]

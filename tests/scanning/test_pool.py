@@ -47,7 +47,8 @@ def test_a_reader_answers_as_this_process_would(paths: list[Path]) -> None:
         want, got = prepare(path, PROFILE, 100), answers[path.name]
         assert (got.sha256, got.status, got.notes, got.shape) == (want.sha256, want.status, want.notes, want.shape)
         assert [face.box for face in got.faces] == [face.box for face in want.faces]
-        for one, other in ((got.crops, want.crops), (got.preview, want.preview)):
+        assert got.previews.keys() == want.previews.keys()
+        for one, other in ((got.crops, want.crops), (got.previews.get(0), want.previews.get(0))):
             assert (one is None) == (other is None)
             if one is not None and other is not None:
                 np.testing.assert_array_equal(one, other)
@@ -101,7 +102,7 @@ def test_readers_that_cannot_start_end_the_scan_at_once(paths: list[Path], monke
     monkeypatch.setattr(pool, "_START", "import os; os._exit(3)")
     with pytest.raises(ScanError, match="before its first file"):
         read(paths, count=2)
-    lacking = "from facewitness.types import MissingExtraError\ndef lack(): raise MissingExtraError('no dlib')\n"
+    lacking = "from facewitness.types import MissingExtraError\ndef lack(finder): raise MissingExtraError('no dlib')\n"
     monkeypatch.setattr(pool, "_START", start(lacking + "r.faces.load = lack"))
     with pytest.raises(MissingExtraError, match="no dlib"):
         read(paths)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from facewitness.cli import output
+from facewitness.cli.errors import say_error
 from facewitness.cli.options import STYLE, DetectorOption, DeviceOption, WorkersOption, check_detector
 from facewitness.cli.progress import progress_bars
 
@@ -27,10 +28,11 @@ def scan(
     """Find, score and locate every face; write a report.
 
     OUT/report.html is for reading, OUT/results.jsonl for programs (one object per file), OUT/overlays/ holds the maps.
-    A scan that was stopped goes on where it was when the same command is typed again.
+    A scan that was stopped goes on where it was when the same command is typed again. The exit code is 1 where no file
+    could be read, and 0 where one could, whatever the verdicts.
     """
     check_detector(detector)
-    from facewitness.scanning.pipeline import scan_paths
+    from facewitness.scanning.pipeline import FAILURES, scan_paths
 
     with progress_bars(quiet) as progress:
         summary = scan_paths(
@@ -45,3 +47,6 @@ def scan(
         )
     if not quiet:
         output.scan_summary(summary)
+    if not set(summary.statuses) - set(FAILURES):
+        say_error(f"no photograph was read; {summary.passed_over} files were passed over by their names")
+        raise typer.Exit(1)

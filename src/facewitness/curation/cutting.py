@@ -128,17 +128,18 @@ def _seen(index: int, time_s: float | None, rgb: Image | None, part: Part, truth
     if rgb is None:
         return Seen(index, time_s, Status.UNREADABLE)
     notes = tuple(value for value in truth if isinstance(value, str))
-    found = faces.find(rgb)
+    found = faces.find(rgb, part.profile.finder)
     cuts = [_one(rgb, face, part.profile, truth) for face in found]
     if not cuts:
         return Seen(index, time_s, Status.NO_FACE, [], notes)
-    small = all(one.status is Status.FACE_TOO_SMALL for one in cuts)
-    return Seen(index, time_s, Status.FACE_TOO_SMALL if small else Status.OK, cuts, notes)
+    kinds = {one.status for one in cuts}
+    return Seen(index, time_s, Status.OK if Status.OK in kinds else cuts[0].status, cuts, notes)
 
 
 def _one(rgb: Image, face: faces.Face, profile: CropProfile, truth: Truth) -> Cut:
-    if face.side_px < profile.min_face_px:
-        return Cut(face.box, face.landmarks, Status.FACE_TOO_SMALL)
+    status = faces.status(face, profile)
+    if status is not Status.OK:
+        return Cut(face.box, face.landmarks, status)
     crop, matrix = faces.crop(rgb, face.landmarks, profile)
     mask, region = truth
     return Cut(

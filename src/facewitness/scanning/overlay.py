@@ -76,9 +76,10 @@ def write(
             close_ups[index] = f"{stem}.{index + 1}.face.jpg"
             (folder / f"{stem}.{index + 1}.face.jpg").write_bytes(image.encode(_close_up(crop, plane, top), _ENCODING))
     overlay = None
-    if prepared.preview is not None:
+    if prepared.previews:
         overlay = f"{stem}.jpg"
-        drawn = _draw(prepared.preview, prepared, detection, report.findings, top)
+        worst = max(report.findings, key=lambda finding: -1.0 if finding.score is None else finding.score)
+        drawn = _draw(worst.frame, prepared, detection, report.findings, top)
         (folder / overlay).write_bytes(image.encode(drawn, _ENCODING))
     return {"maps": maps, "overlay": overlay, "faces": close_ups, "shape": list(prepared.shape)}
 
@@ -95,15 +96,17 @@ def colour_bar() -> list[str]:
 
 
 def _draw(
-    picture: Image, prepared: Prepared, detection: Detection | None, findings: tuple[Finding, ...], top: float
+    frame: int, prepared: Prepared, detection: Detection | None, findings: tuple[Finding, ...], top: float
 ) -> Image:
+    """One frame with its faces."""
+    picture = prepared.previews[frame]
     height, width = picture.shape[:2]
     ratio = np.array([prepared.shape[1] / width, prepared.shape[0] / height])
     drawn, scored = picture, 0
     for face in prepared.faces:
         if face.status is not Status.OK or face.matrix is None or detection is None:
             continue
-        if detection.map is not None and prepared.crops is not None:
+        if face.frame == frame and detection.map is not None and prepared.crops is not None:
             from_picture = face.matrix.copy()  # preview -> source -> crop -> map
             from_picture[:, 2] += face.matrix[:, :2] @ (ratio / 2 - 0.5)
             from_picture[:, :2] *= ratio
@@ -116,7 +119,8 @@ def _draw(
         scored += 1
     drawn = np.ascontiguousarray(drawn).copy()
     for index, finding in enumerate(findings):
-        _mark(drawn, finding, str(index + 1), ratio)
+        if finding.frame == frame:
+            _mark(drawn, finding, str(index + 1), ratio)
     return drawn
 
 

@@ -39,6 +39,7 @@ _STATUS_WORDS: Mapping[str, str] = {
     "ok": "scored",
     "no_face": "no face found",
     "face_too_small": "face too small",
+    "doubtful_face": "only what may be no face",
     "unreadable": "unreadable",
     "unsupported": "not a supported picture",
     "too_large": "too large",

@@ -17,6 +17,8 @@ def schema() -> dict[str, Any]:
         "verdict": verdict,
         "map": {"type": ["string", "null"]},
         "time_s": {"type": ["number", "null"], "minimum": 0},
+        "turn_deg": {"type": "number"},
+        "frame": {"type": "integer", "minimum": 0},
     }
     fields: dict[str, Any] = {
         "format": {"const": REPORT_FORMAT},

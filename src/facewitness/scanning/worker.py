@@ -34,7 +34,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     profile, preview_px = receive(sys.stdin.buffer)
     try:
-        faces.load()
+        faces.load(profile.finder)
     except FacewitnessError as error:
         send(answers, error)
         return

@@ -134,7 +134,7 @@ def card_of(settings: TrainRecipe) -> Card:
     """
     if settings.net.entry not in ARCHITECTURES:
         raise RecipeError(f"net.entry: no architecture {settings.net.entry!r}; there are {', '.join(ARCHITECTURES)}")
-    crop = CropProfile(size_px=settings.crop.size_px, margin=settings.crop.margin)
+    crop = settings.crop.profile
     card = zoo.resized(ARCHITECTURES[settings.net.entry], crop)
     licence = settings.licence or card.licence
     return replace(
@@ -189,7 +189,8 @@ def pairs_of(
             f"facewitness data split {settings.data.path} --out divided.parquet"
         )
     gray = settings.loss.kind == "fakeness"
-    faces = cached_faces(own, settings.data.loose_side_px, gray=gray, progress=progress)
+    side_px = settings.data.loose_side_px
+    faces = cached_faces(own, side_px, gray=gray, finder=crop.finder, progress=progress)
     return Pairs(faces, own, settings, crop, train=train)
 
 

@@ -6,6 +6,8 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from facewitness.config import Recipe
+from facewitness.media.faces import FINDER, FINDERS
+from facewitness.types import CropProfile
 
 CHECKPOINTS = "checkpoints"  # the folder of a run that holds them
 VERSION = 1
@@ -39,6 +41,19 @@ class CropSection(Recipe):
 
     size_px: int = Field(128, ge=32)
     margin: float = Field(0.25, ge=0, le=2)
+    finder: str = FINDER  # of ``media.faces.FINDERS``
+
+    @property
+    def profile(self) -> CropProfile:
+        """The profile, which a card carries."""
+        return CropProfile(finder=self.finder, size_px=self.size_px, margin=self.margin)
+
+    @field_validator("finder")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if name not in FINDERS:
+            raise ValueError(f"no face finder {name!r}; known: {', '.join(FINDERS)}")
+        return name
 
 
 class DataSection(Recipe):

@@ -18,7 +18,6 @@ import torch
 from torchvision.transforms import v2
 
 from facewitness import config
-from facewitness.compute.progress import Progress
 from facewitness.data import manifest
 from facewitness.training.data import cache
 from facewitness.training.data import draws as drawing
@@ -27,8 +26,9 @@ from facewitness.training.data.cache import cached_faces
 from facewitness.training.data.draws import Draw, Draws, FixedDraws
 from facewitness.training.data.pairs import Pairs
 from facewitness.training.loop import loaders_of
-from facewitness.training.recipe import AugmentSection, TrainRecipe
-from facewitness.types import CropProfile, FacewitnessError
+from facewitness.training.recipe import AugmentSection, CropSection, TrainRecipe
+from facewitness.types import CropProfile, FacewitnessError, Sample
+from tests.fakes import astronaut, save
 
 PROFILE = CropProfile(size_px=64, margin=0.3)
 
@@ -48,10 +48,10 @@ def test_of_several_that_ask_at_once_one_finds_the_faces(recipe: Path, monkeypat
     samples = manifest.read(Path(settings.data.path))[:2]
     made: list[Path] = []
 
-    def slow(*given: Any, progress: Progress) -> None:
+    def slow(*given: Any) -> None:
         made.append(given[2])
         time.sleep(0.3)
-        build(*given, progress=progress)
+        build(*given)
 
     build = cache._build
     monkeypatch.setattr(cache, "_build", slow)
@@ -245,3 +245,13 @@ def test_attention_is_of_the_forged_part_on_either_face(recipe: Path) -> None:
 def test_a_network_for_attention_has_to_be_named(recipe: Path) -> None:
     with pytest.raises(FacewitnessError, match=r"attention\.network"):
         _pairs(recipe, 'attention.parts="network"')
+
+
+def test_the_finder_of_the_recipe_finds_what_is_learnt_from(tmp_path: Path) -> None:
+    turned = np.ascontiguousarray(np.rot90(astronaut()))
+    sample = Sample(save(turned, tmp_path / "turned.png"), 0)
+    with pytest.raises(FacewitnessError, match="no face was found"):
+        cached_faces([sample], 300)
+    assert len(cached_faces([sample], 300, finder="mtcnn").landmarks) == 1
+    with pytest.raises(ValueError, match="known: dlib-hog, mtcnn"):
+        CropSection(finder="mtcn")

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from facewitness.forge.forgery import Forgery, Portrait, blend, finish
-from facewitness.media import faces
+from facewitness.media.finders.face import similarity
 from facewitness.media.parts import hull, with_forehead
 from facewitness.types import ForgeError, Image, Plane, Points
 
@@ -162,7 +162,7 @@ def blended(target: Portrait, rng: np.random.Generator, donor: Portrait | None =
     if donor is None:
         raise ForgeError("blended needs a donor: another person whose landmarks lie alike")
     shape = (target.image.shape[0], target.image.shape[1])
-    matrix = faces.similarity(donor.landmarks[17:], target.landmarks[17:])
+    matrix = similarity(donor.landmarks[17:], target.landmarks[17:])
     laid = np.asarray(
         cv2.warpAffine(donor.image, matrix, shape[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     )

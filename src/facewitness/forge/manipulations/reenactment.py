@@ -9,7 +9,7 @@ import numpy as np
 
 from facewitness.forge.forgery import Forgery, Portrait, blend, blur, finish
 from facewitness.forge.manipulations.swap import match_colour, warp
-from facewitness.media.faces import moved, similarity
+from facewitness.media.finders.face import moved, similarity
 from facewitness.media.parts import hull
 from facewitness.types import ForgeError, Image, Points
 

@@ -65,22 +65,28 @@ class FaceCache:
 
 
 def cached_faces(
-    samples: Sequence[Sample], side_px: int, *, gray: bool = False, progress: Progress = None
+    samples: Sequence[Sample],
+    side_px: int,
+    *,
+    gray: bool = False,
+    finder: str = faces.FINDER,
+    progress: Progress = None,
 ) -> FaceCache:
     """Return the window of each sample's largest face, from the cache or made now. Samples without one are left out.
 
+    ``finder`` looks for the faces of samples without landmarks; a doubtful face is none.
     ``gray`` keeps the fakeness of each (FakeLocator, eq. 7) in place of its region: its mask, or, for a picture made
     anew as a whole, ones. Where there is no mask it is not known, however well the region is.
 
     Raises:
         FacewitnessError: no face was found in any of them.
     """
-    folder = _folder(samples, side_px, gray)
+    folder = _folder(samples, side_px, gray, finder)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):  # of several processes one makes it and the others wait
         if not (folder / "index.npz").exists():
             _forget_unused()
-            _build(samples, side_px, folder, gray, progress=progress)
+            _build(samples, side_px, folder, gray, finder, progress)
     os.utime(folder)
     index = np.load(folder / "index.npz")
     return FaceCache(
@@ -112,11 +118,11 @@ def face_window(
     return Portrait(np.ascontiguousarray(window), moved), np.ascontiguousarray(inside)
 
 
-def _build(samples: Sequence[Sample], side_px: int, folder: Path, gray: bool, *, progress: Progress) -> None:
+def _build(samples: Sequence[Sample], side_px: int, folder: Path, gray: bool, finder: str, progress: Progress) -> None:
     rows: list[tuple[int, int, int, int, bool]] = []
     points: list[Points] = []
     offset = 0
-    work = [(number, sample, side_px, gray) for number, sample in enumerate(samples)]
+    work = [(number, sample, side_px, gray, finder) for number, sample in enumerate(samples)]
     with open(folder / "pixels.bin", "wb") as pixels, open(folder / "regions.bin", "wb") as regions:
         made = track(map_ordered(_one, work), "finding faces", progress, len(samples))
         for number, result in made:
@@ -146,16 +152,16 @@ def _build(samples: Sequence[Sample], side_px: int, folder: Path, gray: bool, *,
 Result = tuple[int, tuple[Portrait, NDArray[np.uint8], bool] | None]
 
 
-def _one(work: tuple[int, Sample, int, bool]) -> Result:
-    number, sample, side_px, gray = work
+def _one(work: tuple[int, Sample, int, bool, str]) -> Result:
+    number, sample, side_px, gray, finder = work
     try:
         rgb = image.read(sample.path)
     except MediaError:
         return number, None
     landmarks = sample.landmarks
     if landmarks is None:
-        found = faces.find(rgb)
-        if not found:
+        found = faces.find(rgb, finder)
+        if not found or found[0].doubtful:
             return number, None
         landmarks = found[0].landmarks
     region = _fakeness(sample) if gray else _region(sample)
@@ -186,8 +192,9 @@ def _forget_unused() -> None:
             shutil.rmtree(folder, ignore_errors=True)  # another process may be at it
 
 
-def _folder(samples: Sequence[Sample], side_px: int, gray: bool) -> Path:
-    key = hashlib.sha256(json.dumps([2, side_px, "gray"] if gray else [2, side_px]).encode())
+def _folder(samples: Sequence[Sample], side_px: int, gray: bool, finder: str) -> Path:
+    asked = [2, side_px, *(["gray"] if gray else []), *([finder] if finder != faces.FINDER else [])]
+    key = hashlib.sha256(json.dumps(asked).encode())
     for sample in samples:
         stat = sample.path.stat() if sample.path.exists() else None
         key.update(

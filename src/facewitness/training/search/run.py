@@ -48,7 +48,7 @@ def search(
         FacewitnessError: the data cannot be used.
     """
     settings, out, checkpoint = loop.begin(recipe, SearchRecipe, out, overrides, resume=resume, last_file=FILE)
-    crop = CropProfile(size_px=settings.crop.size_px, margin=settings.crop.margin)
+    crop = settings.crop.profile
     halves, validation, samples = _data(settings, crop, progress=progress)
     loop.record(out, settings, samples)
     module = Searching(settings, out)
