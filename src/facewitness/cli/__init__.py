@@ -17,11 +17,10 @@ from facewitness.cli.errors import CommandGroup
 from facewitness.cli.evaluate import evaluate_app
 from facewitness.cli.experiment import experiment_app
 from facewitness.cli.forge import forge_app
-from facewitness.cli.lae import lae_app
 from facewitness.cli.options import STYLE
 from facewitness.cli.recipes import recipes_app
 from facewitness.cli.scan import scan_app
-from facewitness.cli.train import train_app
+from facewitness.cli.train import lae_app, train_app
 
 app = typer.Typer(
     cls=CommandGroup,
@@ -31,34 +30,31 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     **STYLE,
 )
+
+
+def _add(group: typer.Typer, name: str, summary: str, example: str) -> None:
+    app.add_typer(group, name=name, help=summary, epilog=f"Example: facewitness {name} {example}")
+
+
 app.add_typer(scan_app)
-app.add_typer(
-    forge_app,
-    name="forge",
-    help="Make forgeries with exact masks.",
-    epilog="Example: facewitness forge photos/ --out forged --method selfblend",
-)
-app.add_typer(
-    data_app,
-    name="data",
-    help="Prepare, audit, divide and show data sets.",
-    epilog="Example: facewitness data audit forged/manifest.parquet",
-)
+_add(forge_app, "forge", "Make forgeries with exact masks.", "photos/ --out forged --method selfblend")
+_add(data_app, "data", "Prepare, audit, divide and show data sets.", "audit forged/manifest.parquet")
 app.add_typer(train_app)
-app.add_typer(
+_add(
     lae_app,
-    name="lae",
-    help="LAE: train, ask for masks, finetune with what was painted.",
-    epilog="Example: facewitness lae select runs/lae --masks 100 --out to-paint",
+    "lae",
+    "LAE: train, ask for masks, finetune with what was painted.",
+    "select runs/lae --masks 100 --out to-paint",
 )
-
-
-app.add_typer(
-    recipes_app,
-    name="recipes",
-    help="List and copy the recipes that come with the package.",
-    epilog="Example: facewitness recipes copy zoo/xception my-recipes",
+_add(recipes_app, "recipes", "List and copy the recipes that come with the package.", "copy zoo/xception my-recipes")
+_add(evaluate_app, "evaluate", "Measure a detector on labelled photographs.", "forged --out scores --page page.md")
+_add(
+    experiment_app,
+    "experiment",
+    "Train and judge many detectors by one recipe, and report.",
+    "run experiments/zoo -j 2",
 )
+app.add_typer(detectors_app)
 
 
 def _print_version(wanted: bool) -> None:
@@ -74,23 +70,6 @@ def _root(
     ] = False,
 ) -> None:
     """Hold the options that stand before a command."""
-
-
-app.add_typer(
-    evaluate_app,
-    name="evaluate",
-    help="Measure a detector on labelled photographs.",
-    epilog="Example: facewitness evaluate forged --out scores --page page.md",
-)
-app.add_typer(
-    experiment_app,
-    name="experiment",
-    help="Train and judge many detectors by one recipe, and report.",
-    epilog="Example: facewitness experiment run experiments/zoo -j 2",
-)
-
-
-app.add_typer(detectors_app)
 
 
 def main() -> None:

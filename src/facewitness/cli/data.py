@@ -2,14 +2,15 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from facewitness.cli import output
-from facewitness.cli.options import STYLE, DataArgument, QuietOption, WorkersOption, check_choice
-from facewitness.cli.progress import progress_bars
+from facewitness.cli.options import STYLE, DataArgument, QuietOption, WorkersOption, check_choice, out_folder
+from facewitness.types import Sample
 
 data_app = typer.Typer(**STYLE)
 
@@ -29,7 +30,7 @@ def data_sources() -> None:
 def data_prepare(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="See `facewitness data sources`.")],
     root: Annotated[Path, typer.Argument(metavar="ROOT", exists=True, help="The data set as it was unpacked.")],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Folder for the crops.")],
+    out: Annotated[Path, out_folder("Folder for the crops.")],
     frames: Annotated[int, typer.Option(metavar="N", min=1, help="Frames of each video, evenly spread.")] = 10,
     every: Annotated[
         float | None, typer.Option(metavar="SECONDS", min=0.001, help="One frame each so many seconds instead.")
@@ -64,7 +65,7 @@ def data_prepare(
     samples = spread(listing(source, root, Choice(compression, tuple(method or ()), splits)), limit)
     profile = CropProfile(size_px=size, margin=margin, min_face_px=smallest)
     wanted = Wanted(None if every else frames, every, "all" if faces == "all" else "largest", profile)
-    with progress_bars(quiet) as progress:
+    with output.progress_bars(quiet) as progress:
         summary = prepare(samples, out, wanted, workers=workers, progress=progress)
     for name in ("files", "frames", "crops", "notes"):
         typer.echo(f"{name}: " + ("; ".join(f"{key} {value}" for key, value in summary[name].items()) or "none"))
@@ -74,9 +75,7 @@ def data_prepare(
 @data_app.command("audit", epilog="Example: facewitness data audit prepared/manifest.parquet --out audit")
 def data_audit(
     data: DataArgument,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Folder for audit.json.")
-    ] = None,
+    out: Annotated[Path | None, out_folder("Folder for audit.json.")] = None,
     page: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page of Markdown.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 if there is something to warn of.")] = False,
     workers: WorkersOption = None,
@@ -86,7 +85,7 @@ def data_audit(
     from facewitness.curation.audit import audit, markdown
     from facewitness.storage import write_text
 
-    with progress_bars(quiet) as progress:
+    with output.progress_bars(quiet) as progress:
         found = audit(data, workers=workers, progress=progress)
     if out:
         out.mkdir(parents=True, exist_ok=True)
@@ -116,13 +115,9 @@ def data_split(
     seed: SeedOption = 0,
 ) -> None:
     """Divide a manifest anew; whoever occurs together, or is one person, stays in one split."""
-    from facewitness.curation.tables import counts
-    from facewitness.data import manifest as manifests
     from facewitness.data import sources, splits
 
-    samples = splits.assign(sources.read(data), shares, seed)
-    manifests.write(samples, out)
-    output.columns(counts(samples))
+    _write(splits.assign(sources.read(data), shares, seed), out)
 
 
 @data_app.command("merge", epilog="Example: facewitness data merge one.parquet two.csv --out both.parquet")
@@ -136,12 +131,9 @@ def data_merge(
     ] = False,
 ) -> None:
     """Join manifests; nobody may be in two splits."""
-    from facewitness.curation.tables import counts, merge
-    from facewitness.data import manifest
+    from facewitness.curation.tables import merge
 
-    samples = merge(manifests, official)
-    manifest.write(samples, out)
-    output.columns(counts(samples))
+    _write(merge(manifests, official), out)
 
 
 @data_app.command("sample", epilog="Example: facewitness data sample big.parquet --out small.parquet --most 100")
@@ -157,15 +149,12 @@ def data_sample(
     seed: SeedOption = 0,
 ) -> None:
     """Take a smaller set out of a large one."""
-    from facewitness.curation.tables import counts, thin
-    from facewitness.data import manifest as manifests
+    from facewitness.curation.tables import thin
     from facewitness.data import sources
 
     if most is None and not match_sources:
         raise typer.BadParameter("say what to keep: --most N, --match-sources or both", param_hint="--most")
-    samples = thin(sources.read(data), most, match_sources=match_sources, seed=seed)
-    manifests.write(samples, out)
-    output.columns(counts(samples))
+    _write(thin(sources.read(data), most, match_sources=match_sources, seed=seed), out)
 
 
 @data_app.command("show", epilog="Example: facewitness data show forged/manifest.parquet --out sheet.jpg")
@@ -193,3 +182,12 @@ def data_show(
     encoding = "png" if out.suffix.lower() == ".png" else "jpeg:90"
     out.write_bytes(image.encode(contact_sheet(samples, each, seed), encoding))
     typer.echo(f"sheet: {out}")
+
+
+def _write(samples: Sequence[Sample], out: Path) -> None:
+    """Write a manifest and print what is in it."""
+    from facewitness.curation.tables import counts
+    from facewitness.data import manifest
+
+    manifest.write(samples, out)
+    output.columns(counts(samples))

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from facewitness.cli import output
-from facewitness.cli.options import STYLE, check_choice
+from facewitness.cli.options import STYLE, check_choice, out_folder
 
 detectors_app = typer.Typer(**STYLE)
 
@@ -29,7 +29,7 @@ def import_(
     files: Annotated[
         list[Path], typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="The published weights.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Folder for the detector.")],
+    out: Annotated[Path, out_folder("Folder for the detector.")],
     channels: Annotated[
         str, typer.Option(metavar="ORDER", help="rgb, or bgr for weights trained on pictures read by OpenCV.")
     ] = "rgb",

@@ -9,16 +9,8 @@ from typer.core import TyperGroup
 from facewitness.provenance import install_command
 from facewitness.types import FacewitnessError
 
-_EXTRA_OF = {
-    **dict.fromkeys(
-        ("torch", "torchvision", "timm", "lightning", "scipy", "safetensors", "onnx", "onnxscript"), "train"
-    ),
-    "matplotlib": "train",
-    "sklearn": "train",
-    "h5py": "train",
-    "markdown_it": "train",
-    "ray": "cluster",
-}
+_OF_TRAIN = "torch torchvision timm lightning scipy safetensors onnx onnxscript matplotlib sklearn h5py markdown_it"
+_EXTRA_OF = dict.fromkeys(_OF_TRAIN.split(), "train") | {"ray": "cluster"}
 _AFTER_INTERRUPT = {
     "scan": "type the same command again to go on; no finished file is scanned twice",
     "lae": "lae train: add --resume to the same command; the others begin anew",
@@ -57,28 +49,16 @@ class CommandGroup(TyperGroup):
         raise typer.Exit(1)
 
 
-class DefaultGroup(TyperGroup):
+def group_with_default(default: str) -> type[TyperGroup]:
     """A group with a default command: ``facewitness forge DATA`` is short for ``facewitness forge make DATA``."""
 
-    default: str
+    class DefaultGroup(TyperGroup):
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+                args = [default, *args]
+            return super().parse_args(ctx, args)
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the default command in front of anything that does not begin with a command."""
-        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
-            args = [self.default, *args]
-        return super().parse_args(ctx, args)
-
-
-class ForgeGroup(DefaultGroup):
-    """Makes forgeries, if no command is named."""
-
-    default = "make"
-
-
-class EvaluateGroup(DefaultGroup):
-    """Evaluates, if no command is named."""
-
-    default = "run"
+    return DefaultGroup
 
 
 def say_error(message: str) -> None:

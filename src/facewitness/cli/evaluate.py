@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from facewitness.cli import output
-from facewitness.cli.errors import EvaluateGroup
+from facewitness.cli.errors import group_with_default
 from facewitness.cli.options import (
     STYLE,
     DataArgument,
@@ -20,18 +20,16 @@ from facewitness.cli.options import (
     WorkersOption,
     check_choice,
     check_detector,
+    out_folder,
 )
-from facewitness.cli.progress import progress_bars
 
-evaluate_app = typer.Typer(cls=EvaluateGroup, **STYLE)
+evaluate_app = typer.Typer(cls=group_with_default("run"), **STYLE)
 
 
 @evaluate_app.command("run", epilog="Example: facewitness evaluate forged --out scores --page page.md")
 def run(
     data: DataArgument,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Folder for scores and table.")
-    ],
+    out: Annotated[Path, out_folder("Folder for scores and table.")],
     detector: DetectorOption = "default",
     split: Annotated[str, typer.Option(metavar="NAME", help="train, val, test or all.")] = "test",
     page: PageOption = None,
@@ -63,7 +61,7 @@ def run(
     from facewitness.data.sources import as_manifest
     from facewitness.evaluation.evaluate import evaluate as run_evaluation
 
-    with progress_bars(quiet) as progress:
+    with output.progress_bars(quiet) as progress:
         table = run_evaluation(
             as_manifest(data, out),
             detector,
@@ -85,9 +83,7 @@ def run(
 @evaluate_app.command(epilog="Example: facewitness evaluate robustness forged --operator jpeg --out robust")
 def robustness(
     data: DataArgument,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Folder for rows and curves.")
-    ],
+    out: Annotated[Path, out_folder("Folder for rows and curves.")],
     detector: DetectorOption = "default",
     split: SplitOption = "test",
     method: MethodsOption = None,
@@ -118,7 +114,7 @@ def robustness(
     from facewitness.data.sources import as_manifest
     from facewitness.evaluation.robustness_report import robustness as measure
 
-    with progress_bars(quiet) as progress:
+    with output.progress_bars(quiet) as progress:
         table = measure(
             as_manifest(data, out),
             detector,
@@ -143,9 +139,7 @@ def robustness(
 def cluster(
     detector: Annotated[str, typer.Argument(metavar="DETECTOR", help="A run folder, an exported folder, or a name.")],
     data: DataArgument,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Folder for table, figure and record.")
-    ],
+    out: Annotated[Path, out_folder("Folder for table, figure and record.")],
     anchor: Annotated[
         Path | None,
         typer.Option(metavar="FILE", exists=True, help="The one photograph of the manifest whose label is known."),

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facewitness.cli import output
-from facewitness.cli.options import STYLE, JobsOption, PageOption, QuietOption, RecipeArgument, SetOption
-from facewitness.cli.progress import progress_bars
+from facewitness.cli.options import STYLE, JobsOption, PageOption, QuietOption, RecipeArgument, SetOption, StudyOption
 from facewitness.types import FacewitnessError
 
 if TYPE_CHECKING:
@@ -18,15 +17,11 @@ if TYPE_CHECKING:
 
 experiment_app = typer.Typer(**STYLE)
 
-OutOption = Annotated[
-    Path | None, typer.Option("--out", "-o", metavar="DIR", help="Runs and tables; out/NAME of the recipe if left out.")
-]
-
 
 @experiment_app.command(epilog="Example: facewitness experiment run experiments/generalizability -j 2 --only meso4")
 def run(
     recipe: RecipeArgument,
-    out: OutOption = None,
+    out: StudyOption = None,
     only: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="This run, label or group only, and what it begins from; repeatable."),
@@ -49,7 +44,7 @@ def run(
         typer.echo(f"{outcome.step}: {outcome.text}")
 
     plan = Plan(recipe, out, overrides or ())
-    with progress_bars(quiet) as progress:
+    with output.progress_bars(quiet) as progress:
         failed = run_experiment(plan, only=only or (), jobs=jobs, ray_address=ray, progress=progress, report=report)
     if failed:
         raise FacewitnessError(f"{len(failed)} steps failed; type the same command again to try them once more")
@@ -57,7 +52,7 @@ def run(
 
 
 @experiment_app.command(epilog="Example: facewitness experiment status experiments/generalizability")
-def status(recipe: RecipeArgument, out: OutOption = None, overrides: SetOption = None) -> None:
+def status(recipe: RecipeArgument, out: StudyOption = None, overrides: SetOption = None) -> None:
     """Show which runs are finished, judged and analysed."""
     from facewitness.experiments.plan import Plan
     from facewitness.experiments.runner import status as read_status
@@ -71,7 +66,7 @@ def status(recipe: RecipeArgument, out: OutOption = None, overrides: SetOption =
 @experiment_app.command(epilog="Example: facewitness experiment report experiments/zoo --page docs/results/zoo.md")
 def report(
     recipe: RecipeArgument,
-    out: OutOption = None,
+    out: StudyOption = None,
     page: PageOption = None,
     cards: Annotated[
         Path | None,
@@ -89,7 +84,7 @@ def report(
     from facewitness.experiments.report import write_report
 
     plan = Plan(recipe, out, overrides or (), trust_record=True)
-    with progress_bars(quiet) as progress:
+    with output.progress_bars(quiet) as progress:
         table = write_report(plan, page, command=["facewitness", *sys.argv[1:]], progress=progress)
     if cards is not None:
         write_cards(cards, table.with_suffix(".parquet"), page)

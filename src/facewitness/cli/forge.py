@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from facewitness.cli import output
-from facewitness.cli.errors import ForgeGroup
+from facewitness.cli.errors import group_with_default
 from facewitness.cli.options import (
     STYLE,
     QuietOption,
@@ -16,10 +16,10 @@ from facewitness.cli.options import (
     SetOption,
     WorkersOption,
     check_choice,
+    out_folder,
 )
-from facewitness.cli.progress import progress_bars
 
-forge_app = typer.Typer(cls=ForgeGroup, **STYLE)
+forge_app = typer.Typer(cls=group_with_default("make"), **STYLE)
 
 
 @forge_app.command("make", epilog="Example: facewitness forge photos/ --out forged --method selfblend")
@@ -32,9 +32,7 @@ def forge_make(
             help="A photograph, a folder of them, a folder with faces.csv or real/, a manifest.",
         ),
     ],
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Folder for images, masks and manifest.")
-    ],
+    out: Annotated[Path, out_folder("Folder for images, masks and manifest.")],
     method: Annotated[
         list[str] | None,
         typer.Option("--method", "-m", metavar="NAME", help="A manipulation; repeatable; all at hand if left out."),
@@ -71,7 +69,7 @@ def forge_make(
         image.suffix(encoding)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--encoding") from error
-    with progress_bars(quiet) as progress:
+    with output.progress_bars(quiet) as progress:
         manifest = forge_dataset(
             source,
             out,
@@ -103,10 +101,7 @@ def forge_list() -> None:
 @forge_app.command("build", epilog="Example: facewitness forge build forge/toy")
 def forge_build(
     recipe: RecipeArgument,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="out/NAME of the recipe if left out."),
-    ] = None,
+    out: Annotated[Path | None, out_folder("out/NAME of the recipe if left out.")] = None,
     overrides: SetOption = None,
     page: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a page of Markdown with a contact sheet beside it.")
@@ -121,7 +116,7 @@ def forge_build(
     from facewitness.forge.build import build
 
     command = ["facewitness", *sys.argv[1:]]
-    with progress_bars(quiet) as progress:
+    with output.progress_bars(quiet) as progress:
         manifest = build(
             recipe, out, overrides or (), page_file=page, command=command, workers=workers, progress=progress
         )
@@ -135,9 +130,7 @@ def forge_train_generator(
         Path, typer.Option("--data", metavar="DATA", exists=True, help="Real photographs; their train split is used.")
     ],
     recipe: RecipeOption = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Run folder; in the cache else.")
-    ] = None,
+    out: Annotated[Path | None, out_folder("Run folder; in the cache else.")] = None,
     overrides: SetOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last epoch in the run folder.")] = False,
     quiet: QuietOption = False,
@@ -150,7 +143,7 @@ def forge_train_generator(
     )
     from facewitness.training.generators.train import train_generator
 
-    with progress_bars(quiet) as progress:
+    with output.progress_bars(quiet) as progress:
         folder = train_generator(
             method, data, recipe=recipe, out=out, overrides=overrides or (), resume=resume, progress=progress
         )

@@ -25,6 +25,11 @@ def _recipe(text: str) -> Path:
         raise typer.BadParameter(str(error)) from None
 
 
+def out_folder(help: str) -> Any:
+    """What ``--out`` is where a command writes a folder."""
+    return typer.Option("--out", "-o", metavar="DIR", file_okay=False, help=help)
+
+
 WorkersOption = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Processes that find faces; by the number of cores if left out.")
 ]

@@ -8,8 +8,7 @@ import typer
 
 from facewitness.cli import output
 from facewitness.cli.errors import say_error
-from facewitness.cli.options import STYLE, DetectorOption, DeviceOption, WorkersOption, check_detector
-from facewitness.cli.progress import progress_bars
+from facewitness.cli.options import STYLE, DetectorOption, DeviceOption, WorkersOption, check_detector, out_folder
 
 scan_app = typer.Typer(**STYLE)
 
@@ -19,7 +18,7 @@ def scan(
     paths: Annotated[
         list[Path], typer.Argument(metavar="PATH", exists=True, readable=False, help="Photographs and folders of them.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", file_okay=False, help="Folder for the report.")],
+    out: Annotated[Path, out_folder("Folder for the report.")],
     detector: DetectorOption = "default",
     workers: WorkersOption = None,
     device: DeviceOption = "auto",
@@ -34,7 +33,7 @@ def scan(
     check_detector(detector)
     from facewitness.scanning.pipeline import FAILURES, scan_paths
 
-    with progress_bars(quiet) as progress:
+    with output.progress_bars(quiet) as progress:
         summary = scan_paths(
             paths,
             out,
