@@ -7,7 +7,7 @@ list_attr_celeba.txt  list_eval_partition.txt  identity_CelebA.txt (there or in 
 from pathlib import Path
 
 from facewitness.data.sources.layouts import PICTURES, Choice, demand, files
-from facewitness.types import ManifestError, Sample, Split
+from facewitness.types import REAL_METHOD, ManifestError, Sample, Split
 
 _PICTURES = ("img_align_celeba", "Img/img_align_celeba", "img_celeba", "Img/img_celeba")
 _TABLES = (".", "Anno", "Eval")
@@ -38,17 +38,8 @@ def read(root: Path, choice: Choice) -> list[Sample]:
         split = _PARTITION.get(partition.get(path.name, ""))
         if split is None or path.name not in present:
             raise ManifestError(f"{path}: not in list_eval_partition.txt and list_attr_celeba.txt, or with odd values")
-        person = people.get(path.name, path.stem)
-        samples.append(
-            Sample(
-                path=path,
-                label=0,
-                identities=(f"celeba:{person}",),
-                dataset="celeba",
-                split=split,
-                attributes=present[path.name],
-            )
-        )
+        identities = (f"celeba:{people.get(path.name, path.stem)}",)
+        samples.append(Sample(path, 0, REAL_METHOD, None, identities, "celeba", split, attributes=present[path.name]))
     return samples
 
 

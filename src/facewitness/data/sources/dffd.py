@@ -11,7 +11,6 @@ or as the code of its authors wants it, ``Mask`` having the names of ``Fake``:
 The parts that come from CelebA and FaceForensics++ are fetched and read by themselves.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from facewitness.data.sources.layouts import PICTURES, Choice, chosen, demand, files
@@ -32,39 +31,31 @@ def read(root: Path, choice: Choice) -> list[Sample]:
     """
     if any((root / split / "Real").is_dir() or (root / split / "Fake").is_dir() for split in _SPLITS):
         chosen(choice, ("dffd",))
-        samples = list(_by_class(root))
+        places: list[tuple[str, Split, str, str | None]] = []
+        for name, split in _SPLITS.items():
+            places.append((f"{name}/Real", split, REAL_METHOD, None))
+            places.append((f"{name}/Fake", split, "dffd", f"{name}/Mask"))
     else:
-        wanted = chosen(choice, METHODS)
-        samples = [sample for name in (*REALS, *wanted) for sample in _archive(root / name)]
+        places = [
+            (f"{folder}/{name}", split, REAL_METHOD if folder in REALS else folder, f"{folder}/mask/{name}")
+            for folder in (*REALS, *chosen(choice, METHODS))
+            for name, split in _SPLITS.items()
+        ]
+    samples = [
+        Sample(
+            path,
+            int(method != REAL_METHOD),
+            method,
+            identities=(f"dffd:{place}/{path.stem}",),
+            dataset="dffd",
+            split=split,
+            region=_same_name(root / masks, path) if masks else None,
+        )
+        for place, split, method, masks in places
+        for path in files(root / place, PICTURES)
+    ]
     return demand(samples, root, f"folders as {', '.join((*REALS, *METHODS))}, or train/Real and train/Fake")
-
-
-def _archive(folder: Path) -> Iterator[Sample]:
-    method = REAL_METHOD if folder.name in REALS else folder.name
-    for name, split in _SPLITS.items():
-        for path in files(folder / name, PICTURES):
-            yield _sample(path, method, f"{folder.name}/{name}", split, _same_name(folder / "mask" / name, path))
-
-
-def _by_class(root: Path) -> Iterator[Sample]:
-    for name, split in _SPLITS.items():
-        for path in files(root / name / "Real", PICTURES):
-            yield _sample(path, REAL_METHOD, f"{name}/Real", split, None)
-        for path in files(root / name / "Fake", PICTURES):
-            yield _sample(path, "dffd", f"{name}/Fake", split, _same_name(root / name / "Mask", path))
 
 
 def _same_name(folder: Path, path: Path) -> Path | None:
     return next((other for other in (folder / path.name, folder / f"{path.stem}.png") if other.is_file()), None)
-
-
-def _sample(path: Path, method: str, place: str, split: Split, region: Path | None) -> Sample:
-    return Sample(
-        path=path,
-        label=int(method != REAL_METHOD),
-        method=method,
-        identities=(f"dffd:{place}/{path.stem}",),
-        dataset="dffd",
-        split=split,
-        region=region,
-    )

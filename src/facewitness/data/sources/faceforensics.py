@@ -9,12 +9,13 @@
 
 import json
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from facewitness.data.manifest import SPLITS
 from facewitness.data.sources.layouts import VIDEOS, Choice, chosen, demand, files
-from facewitness.types import ManifestError, Sample, Split
+from facewitness.types import REAL_METHOD, ManifestError, Sample, Split
 
 METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter")
 _LEVELS = {"raw": ("raw", "c0"), "c0": ("c0", "raw"), "c23": ("c23",), "c40": ("c40",)}
@@ -27,20 +28,21 @@ def read(root: Path, choice: Choice) -> list[Sample]:
         ManifestError: the wrong folder, an unknown compression or method, or the split lists are missing or do not
             name a video.
     """
-    methods = chosen(choice, METHODS)
-    samples = []
-    splits: dict[str, Split] = {}
-    for path in _videos(root / "original_sequences" / "youtube", choice):
-        splits = splits or official(root, choice)
-        samples.append(_sample(path, "original", (path.stem,), splits))
-    originals = {sample.path.stem: sample.path for sample in samples}
-    for method in methods:
-        folder = root / "manipulated_sequences" / method
-        for path in _videos(folder, choice):
-            splits = splits or official(root, choice)
-            sample = _sample(path, method, tuple(path.stem.split("_")), splits, _mask(folder, path))
-            samples.append(replace(sample, original=originals.get(path.stem.partition("_")[0])))
-    return demand(samples, root, f"original_sequences/youtube/{choice.compression}/videos and manipulated_sequences")
+    splits: dict[str, Split] = {}  # read when there is a video: an empty folder is told of first
+
+    def sample(path: Path, method: str) -> Sample:
+        splits.update({} if splits else official(root, choice))
+        numbers = [path.stem] if method == "original" else path.stem.split("_")
+        own = {splits.get(number) for number in numbers}
+        split = own.pop()
+        if own or split is None:
+            names = " and ".join(numbers)
+            raise ManifestError(
+                f"{path}: the split lists do not name {names} together; is the file named TARGET_SOURCE?"
+            )
+        return _sample(path, method, tuple(f"ff:{number}" for number in numbers), "faceforensics", split)
+
+    return _read(root, choice, "youtube", chosen(choice, METHODS), sample, lambda name: name.partition("_")[0])
 
 
 def read_dfd(root: Path, choice: Choice) -> list[Sample]:
@@ -49,16 +51,40 @@ def read_dfd(root: Path, choice: Choice) -> list[Sample]:
     Raises:
         ManifestError: the wrong folder, an unknown compression, or a file whose name tells no actor.
     """
-    samples = []
-    for path in _videos(root / "original_sequences" / "actors", choice):
-        samples.append(_actors(path, "original", path.stem.partition("__")[0]))
-    originals = {sample.path.stem: sample.path for sample in samples}
-    folder = root / "manipulated_sequences" / "DeepFakeDetection"
-    for path in _videos(folder, choice):
-        actors, scene = (*path.stem.split("__"), "")[:2]
-        sample = _actors(path, "DeepFakeDetection", actors, _mask(folder, path))
-        samples.append(replace(sample, original=originals.get(f"{actors.partition('_')[0]}__{scene}")))
-    return demand(samples, root, f"original_sequences/actors/{choice.compression}/videos and manipulated_sequences")
+
+    def sample(path: Path, method: str) -> Sample:
+        numbers = path.stem.partition("__")[0]
+        if not re.fullmatch(r"\d\d(_\d\d)?", numbers):
+            raise ManifestError(
+                f"{path}: the name begins with no actor, as 01__ or 01_02__; restore the original names"
+            )
+        return _sample(path, method, tuple(f"dfd:{number}" for number in numbers.split("_")), "deepfakedetection")
+
+    def original(name: str) -> str:
+        actors, scene = (*name.split("__"), "")[:2]
+        return f"{actors.partition('_')[0]}__{scene}"
+
+    return _read(root, choice, "actors", ["DeepFakeDetection"], sample, original)
+
+
+def _read(
+    root: Path,
+    choice: Choice,
+    reals: str,
+    methods: Sequence[str],
+    sample: Callable[[Path, str], Sample],
+    original: Callable[[str], str],
+) -> list[Sample]:
+    """The videos of a folder of originals and of those of some methods, each with its mask and its original."""
+    samples = [sample(path, "original") for path in _videos(root / "original_sequences" / reals, choice)]
+    originals = {one.path.stem: one.path for one in samples}
+    for method in methods:
+        folder = root / "manipulated_sequences" / method
+        for path in _videos(folder, choice):
+            mask = folder / "masks" / "videos" / path.name
+            region = mask if mask.is_file() else None
+            samples.append(replace(sample(path, method), region=region, original=originals.get(original(path.stem))))
+    return demand(samples, root, f"original_sequences/{reals}/{choice.compression}/videos and manipulated_sequences")
 
 
 def official(root: Path, choice: Choice) -> dict[str, Split]:
@@ -102,40 +128,6 @@ def _videos(folder: Path, choice: Choice) -> list[Path]:
     return []
 
 
-def _mask(folder: Path, path: Path) -> Path | None:
-    mask = folder / "masks" / "videos" / path.name
-    return mask if mask.is_file() else None
-
-
-def _sample(
-    path: Path, method: str, numbers: tuple[str, ...], splits: dict[str, Split], region: Path | None = None
-) -> Sample:
-    own = {splits[number] for number in numbers if number in splits}
-    if len(own) != 1 or any(number not in splits for number in numbers):
-        raise ManifestError(
-            f"{path}: the split lists do not name {' and '.join(numbers)} together; is the file named TARGET_SOURCE?"
-        )
-    return Sample(
-        path=path,
-        label=int(method != "original"),
-        method=method if method != "original" else "real",
-        video=f"{method}/{path.stem}",
-        identities=tuple(f"ff:{number}" for number in numbers),
-        dataset="faceforensics",
-        split=own.pop(),
-        region=region,
-    )
-
-
-def _actors(path: Path, method: str, numbers: str, region: Path | None = None) -> Sample:
-    if not re.fullmatch(r"\d\d(_\d\d)?", numbers):
-        raise ManifestError(f"{path}: the name begins with no actor, as 01__ or 01_02__; restore the original names")
-    return Sample(
-        path=path,
-        label=int(method != "original"),
-        method=method if method != "original" else "real",
-        video=f"{method}/{path.stem}",
-        identities=tuple(f"dfd:{number}" for number in numbers.split("_")),
-        dataset="deepfakedetection",
-        region=region,
-    )
+def _sample(path: Path, method: str, people: tuple[str, ...], dataset: str, split: Split = "train") -> Sample:
+    label = int(method != "original")
+    return Sample(path, label, method if label else REAL_METHOD, f"{method}/{path.stem}", people, dataset, split)

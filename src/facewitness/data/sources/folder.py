@@ -5,6 +5,7 @@
 folder without ``real/`` and ``fake/`` every photograph is real and shows a person of its own, named by its path.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from facewitness.data.manifest import UNNAMED_METHOD
@@ -31,68 +32,36 @@ def read(folder: Path, suffixes: frozenset[str] = PHOTOGRAPHS) -> list[Sample]:
         ManifestError: there is no photograph, or a mask is ambiguous or lossy.
     """
     folder = Path(folder)
-    real, fake = folder / "real", folder / "fake"
+    real, fake, name = folder / "real", folder / "fake", folder.resolve().name
+    known = f"known are {', '.join(sorted(suffixes))}"
+
+    def found(path: Path, person: str) -> Sample:
+        video = path.relative_to(folder).with_suffix("").as_posix() if path.suffix.lower() in VIDEOS else None
+        return Sample(path, 0, video=video, identities=(person,), dataset=name)
+
     if not real.is_dir() and not fake.is_dir():
-        return _all_real(folder, suffixes)
+        samples = [found(path, path.relative_to(folder).as_posix()) for path in _files(folder, suffixes)]
+        if not samples:
+            raise ManifestError(f"{folder}: no photograph in it, and no folders real/ and fake/; {known}")
+        return samples
     masks = _masks(folder / "masks", suffixes)
-    name = folder.resolve().name
-    samples = [
-        Sample(path=path, label=0, video=_video(path, folder), identities=(path.stem,), dataset=name)
-        for path in _files(real, suffixes)
-    ]
+    samples = [found(path, path.stem) for path in _files(real, suffixes)]
     originals = {sample.path.stem: sample.path for sample in samples}
     for path in _files(fake, suffixes):
         inside = path.relative_to(fake)
         method = inside.parts[0] if len(inside.parts) > 1 else UNNAMED_METHOD
         if method == REAL_METHOD:
             raise ManifestError(f"{path.parent}: a method cannot be called {REAL_METHOD!r}; rename the folder")
-        samples.append(
-            Sample(
-                path=path,
-                label=1,
-                method=method,
-                video=_video(path, folder),
-                identities=(path.stem,),
-                dataset=name,
-                mask=None if _is_video(path) else masks.get(inside.with_suffix("")),
-                region=masks.get(inside.with_suffix("")) if _is_video(path) else None,
-                original=originals.get(path.stem),
-            )
-        )
+        sample = replace(found(path, path.stem), label=1, method=method, original=originals.get(path.stem))
+        truth = masks.get(inside.with_suffix(""))
+        samples.append(replace(sample, region=truth) if sample.video else replace(sample, mask=truth))
     if not samples:
-        raise ManifestError(f"{folder}: nothing to read in real/ or fake/; known are {', '.join(sorted(suffixes))}")
-    return samples
-
-
-def _all_real(folder: Path, suffixes: frozenset[str]) -> list[Sample]:
-    name = folder.resolve().name
-    samples = [
-        Sample(
-            path=path,
-            label=0,
-            video=_video(path, folder),
-            identities=(path.relative_to(folder).as_posix(),),
-            dataset=name,
-        )
-        for path in _files(folder, suffixes)
-    ]
-    if not samples:
-        raise ManifestError(
-            f"{folder}: no photograph in it, and no folders real/ and fake/; known are {', '.join(sorted(suffixes))}"
-        )
+        raise ManifestError(f"{folder}: nothing to read in real/ or fake/; {known}")
     return samples
 
 
 def _files(folder: Path, suffixes: frozenset[str]) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
-
-
-def _video(path: Path, folder: Path) -> str | None:
-    return path.relative_to(folder).with_suffix("").as_posix() if _is_video(path) else None
-
-
-def _is_video(path: Path) -> bool:
-    return path.suffix.lower() in VIDEOS
 
 
 def _masks(folder: Path, suffixes: frozenset[str]) -> dict[Path, Path]:

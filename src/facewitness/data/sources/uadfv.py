@@ -22,15 +22,8 @@ def read(root: Path, choice: Choice) -> list[Sample]:
     """
     chosen(choice, (METHOD,))
     samples = [
-        Sample(
-            path=path,
-            label=label,
-            method=METHOD if label else REAL_METHOD,
-            video=f"{folder}/{path.stem}",
-            identities=(f"uadfv:{path.stem.removesuffix('_fake')}",),
-            dataset="uadfv",
-        )
-        for label, folder in enumerate(("real", "fake"))
+        Sample(path, label, method, f"{folder}/{path.stem}", (f"uadfv:{path.stem.removesuffix('_fake')}",), "uadfv")
+        for label, folder, method in ((0, "real", REAL_METHOD), (1, "fake", METHOD))
         for path in files(root / folder, VIDEOS)
     ]
     originals = {sample.identities: sample.path for sample in samples if not sample.label}
