@@ -60,14 +60,15 @@ def main() -> int:
     finders = [name for name in ("mtcnn", "dlib-hog", "yunet") if name != "yunet" or options.yunet]
     portraits = dict(_portraits(options.tables, options.limit))
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
-        by_source = {
-            name: list(pool.map(partial(_judge, finders, options.yunet), files)) for name, files in portraits.items()
-        }
-        heads = [file for (source, _), files in portraits.items() if source in SHOWN for file in files]
-        by_scene = {
-            kind: list(pool.map(partial(_judge_scene, finders, options.yunet, heads[:60], kind), range(count)))
-            for kind, (count, _) in SCENES.items()
-        }
+        by_source, by_scene = {}, {}
+        for name, files in portraits.items():
+            by_source[name] = list(pool.map(partial(_judge, finders, options.yunet), files))
+            print(f"{', '.join(name)}: {len(files)} photographs", file=sys.stderr)
+        heads = [file for (source, _), files in portraits.items() if source in SHOWN for file in files][:60]
+        for kind, (count, _) in SCENES.items():
+            judge = partial(_judge_scene, finders, options.yunet, heads, kind)
+            by_scene[kind] = list(pool.map(judge, range(count)))
+            print(f"{kind}: {count} scenes", file=sys.stderr)
     costs = list(_costs(finders, options.yunet))
     page = "\n\n".join(
         [
