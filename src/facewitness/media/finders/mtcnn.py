@@ -33,8 +33,8 @@ _TILE_PX = 1024
 _PROPOSED, _REFINED, _ACCEPTED = 0.7, 0.7, 0.7  # what the three nets must be sure of; the authors' code has 0.6 first
 _LOOK_PX, _LOOK_SIDE, _LOOK_CENTRE = 48, 1.25, np.array([0.0, -0.1], np.float32)  # the second look, in faces
 _APART = 0.16  # of the face's side: points so far from those of the 68-point model are on no face
-# The confidence is the lower of O-Net's two, less what the points are apart. Measured on 222 faces that were found as
-# they lay and 146 found upside down or sideways: of the first 88 % reach _SURE, of the others none.
+# The confidence is the lower of O-Net's two, less what the points are apart. Its limits were chosen on made scenes and
+# backgrounds with other seeds than those of docs/results/faces.md, of the same people.
 _SURE = 0.8  # such a face ends the search
 _DOUBTFUL = 0.5  # one below is doubtful, and in a turned photograph one that is not sure
 _LEANING = 22  # degrees: faces that lean further are searched for once more, upright
@@ -153,11 +153,9 @@ def _brightened(rgb: Image) -> Image:
     """The photograph, or if it is dark, a brighter one."""
     step = max(1, min(rgb.shape[:2]) // 64)
     brightest = float(np.percentile(rgb[::step, ::step], 99))
-    return (
-        rgb
-        if brightest >= _BRIGHT
-        else np.asarray(cv2.convertScaleAbs(rgb, alpha=_BRIGHT / max(8.0, brightest)), np.uint8)
-    )
+    if brightest >= _BRIGHT:
+        return rgb
+    return np.asarray(cv2.convertScaleAbs(rgb, alpha=_BRIGHT / max(8.0, brightest)), np.uint8)
 
 
 def _turned(rgb: Image, turn: float, border: int) -> tuple[Image, NDArray[np.float64]]:
