@@ -77,8 +77,8 @@ def main() -> int:
             + (", `yunet` the yardstick." if options.yunet else "."),
             "## Portraits\n\nShare of the photographs with a face that was found and is not doubtful; 95 % intervals.",
             table(["source", "photographs", *finders], _portrait_rows(by_source, finders)),
-            "## Scenes with known faces\n\nShare of the faces that were found, and false faces in a photograph. The limits of "
-            "`mtcnn` were chosen on other scenes with the same people.",
+            "## Scenes with known faces\n\nShare of the faces that were found, and false faces in a photograph. "
+            "The limits of `mtcnn` were chosen on other scenes with the same people.",
             table(["scenes", "photographs", "faces", *finders], _scene_rows(by_scene, finders)),
             "## Cost\n\nSeconds on one core for one photograph (0.3 megapixels are 640 x 480), the fastest of "
             f"{TIMES} up to 6 megapixels; the most megabytes that a process held which read and searched the file.",

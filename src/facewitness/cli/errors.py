@@ -49,13 +49,15 @@ class CommandGroup(TyperGroup):
         raise typer.Exit(1)
 
 
-def group_with_default(default: str) -> type[TyperGroup]:
+def group_with_default(command: str) -> type[TyperGroup]:
     """A group with a default command: ``facewitness forge DATA`` is short for ``facewitness forge make DATA``."""
 
     class DefaultGroup(TyperGroup):
+        default = command
+
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
             if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
-                args = [default, *args]
+                args = [self.default, *args]
             return super().parse_args(ctx, args)
 
     return DefaultGroup
