@@ -89,23 +89,23 @@ SEEN := faceswap inpaint-diffusion selfblend
 LEFT_OUT := $(foreach m,$(SEEN),$(if $(wildcard runs/without-$(m)-cpu/card.json),--left-out $(m)=runs/without-$(m)-cpu))
 results: $(VENV)/.dev-installed ## forge the test identities of FACES, evaluate the shipped detector and its partners in runs/, write the report
 	$(BIN)/facewitness forge $(FACES) --out $(RESULTS)/set --split test --seed 1 $(foreach m,$(SEEN),--method $(m))
-	$(BIN)/facewitness evaluate $(RESULTS)/set --out $(RESULTS)/default --page docs/results/default.md --readme README.md $(LEFT_OUT) $(ARGS)
+	$(BIN)/facewitness evaluate $(RESULTS)/set --out $(RESULTS)/default --report docs/results/default.md --readme README.md $(LEFT_OUT) $(ARGS)
 
 WILD ?= ../shared/wild
 YUNET ?= $(wildcard ../shared/reference/yunet/face_detection_yunet_2023mar.onnx)
 results-faces: $(VENV)/.dev-installed ## what the face finders find, on the photographs of FACES and WILD and on made scenes
-	PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python benchmarks/face_finders.py $(FACES)/faces.csv $(WILD)/wild.csv $(YUNET:%=--yunet %) --page docs/results/faces.md $(ARGS)
+	PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python benchmarks/face_finders.py $(FACES)/faces.csv $(WILD)/wild.csv $(YUNET:%=--yunet %) --report docs/results/faces.md $(ARGS)
 
 BENCHMARK := out/benchmark
 benchmark-set: $(VENV)/.dev-installed ## train the generators that are not trained yet, build the benchmark set over FACES, audit it (hours)
 	for method in $(GENERATORS); do test -f $(FORGE_CACHE)/$$method/model.onnx || $(BIN)/facewitness forge train-generator $$method --data $(FACES) || exit 1; done
-	$(BIN)/facewitness forge build forge/benchmark --out $(BENCHMARK) --page docs/results/forge.md $(DATA)
-	$(BIN)/facewitness data audit $(BENCHMARK) --page docs/results/forge-audit.md
-	$(BIN)/facewitness evaluate $(BENCHMARK) --out $(BENCHMARK)/default --page docs/results/benchmark.md $(foreach m,$(SEEN),--trained-on $(m))
+	$(BIN)/facewitness forge build forge/benchmark --out $(BENCHMARK) --report docs/results/forge.md $(DATA)
+	$(BIN)/facewitness data audit $(BENCHMARK) --report docs/results/forge-audit.md
+	$(BIN)/facewitness evaluate $(BENCHMARK) --out $(BENCHMARK)/default --report docs/results/benchmark.md $(foreach m,$(SEEN),--trained-on $(m))
 
 zoo: $(VENV)/.dev-installed ## train every detector on one family of the benchmark set, evaluate them all, write the report (hours; resumes)
 	$(BIN)/facewitness experiment run experiments/zoo $(ARGS)
-	$(BIN)/facewitness experiment report experiments/zoo --page docs/results/zoo.md --cards docs/detectors
+	$(BIN)/facewitness experiment report experiments/zoo --report docs/results/zoo.md --cards docs/detectors
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -2,7 +2,7 @@
 
 Our two finders beside OpenCV's YuNet, where its file is given. Portraits come from tables with the columns path, source
 and, if there are forged ones, label (`../shared/faces/faces.csv`, `../shared/wild/wild.csv`); scenes are made by
-`tests/scenes.py` with the faces of those who agreed to be shown. Writes a page.
+`tests/scenes.py` with the faces of those who agreed to be shown. Writes a report.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def main() -> int:
     parser.add_argument("tables", nargs="+", type=Path, metavar="CSV", help="tables of portraits")
     parser.add_argument("--yunet", type=Path, metavar="ONNX", help="face_detection_yunet_2023mar.onnx")
     parser.add_argument("--limit", type=int, default=200, metavar="N", help="portraits of each source and label")
-    parser.add_argument("--page", type=Path, required=True, metavar="MD", help="the page to write")
+    parser.add_argument("--report", type=Path, required=True, metavar="MD", help="the report to write")
     options = parser.parse_args()
     finders = [name for name in ("mtcnn", "dlib-hog", "yunet") if name != "yunet" or options.yunet]
     portraits = dict(_portraits(options.tables, options.limit))
@@ -70,7 +70,7 @@ def main() -> int:
             by_scene[kind] = list(pool.map(judge, range(count)))
             print(f"{kind}: {count} scenes", file=sys.stderr)
     costs = list(_costs(finders, options.yunet))
-    page = "\n\n".join(
+    report = "\n\n".join(
         [
             "# Face finders",
             "`mtcnn` is the finder of detectors to come, `dlib-hog` that of the 0.1 weights"
@@ -86,8 +86,8 @@ def main() -> int:
             provenance_section(["python", *sys.argv], [f"Seed: {SEED}; at most {options.limit} portraits of a source"]),
         ]
     )
-    options.page.write_text(page + "\n", encoding="utf-8")
-    print(f"page: {options.page}")
+    options.report.write_text(report + "\n", encoding="utf-8")
+    print(f"report: {options.report}")
     return 0
 
 

@@ -89,7 +89,7 @@ def test_an_outsider_types_the_readme(tmp_path: Path, installed: Path) -> None:
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
     environment.pop("PYTHONPATH", None)
     type_readme(folder, [str(installed)], environment)
-    for file in ("report/report.html", "forged/manifest.parquet", "sheet.jpg", "divided.parquet", "page.md"):
+    for file in ("report/report.html", "forged/manifest.parquet", "sheet.jpg", "divided.parquet", "report.md"):
         assert (folder / file).is_file()
     assert (folder / "detectors" / "mine" / "model.onnx").is_file()
     assert (folder / "report-mine" / "results.jsonl").is_file()

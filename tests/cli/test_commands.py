@@ -280,18 +280,20 @@ def test_detectors_of_an_unknown_name() -> None:
     assert "did you mean 'meso4'?" in result.stderr
 
 
-def test_evaluate_prints_auc_and_writes_table_and_page(detector: Path, photo: Path, tmp_path: Path) -> None:
+def test_evaluate_prints_auc_and_writes_table_and_report(detector: Path, photo: Path, tmp_path: Path) -> None:
     manifest = tmp_path / "manifest.csv"
     dark = fakes.save(fakes.astronaut() // 2, tmp_path / "photos" / "dark.png")
     rows = ["path,label,method,dataset,split", f"{photo},1,bright,nasa,test", f"{dark},0,real,nasa,test"]
     manifest.write_text("\n".join(rows) + "\n", encoding="utf-8")
-    out, page = tmp_path / "evaluation", tmp_path / "page.md"
-    result = run("evaluate", manifest, "--detector", detector, "--out", out, "--page", page, "--workers", 1, "--quiet")
+    out, report = tmp_path / "evaluation", tmp_path / "report.md"
+    result = run(
+        "evaluate", manifest, "--detector", detector, "--out", out, "--report", report, "--workers", 1, "--quiet"
+    )
     assert result.exit_code == 0
     lines = [line.split() for line in result.stdout.splitlines()]
     assert ["method", "bright", "1.000"] in [line[:3] for line in lines]  # the brighter one is fake
     assert (out / "table.csv").is_file()
-    assert page.read_text(encoding="utf-8").startswith("# Results: fake.brightness")
+    assert report.read_text(encoding="utf-8").startswith("# Results: fake.brightness")
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_audit_prints_writes_and_is_strict_when_asked(tmp_path: Path) -> None:
             Sample(path, number % 2, "mine" if number % 2 else "real", identities=(str(number),), dataset="x")
         )
     manifest.write(samples, tmp_path / "all.csv")
-    loose = run("audit", tmp_path / "all.csv", "--out", tmp_path / "a", "--page", tmp_path / "a.md", "--quiet")
+    loose = run("audit", tmp_path / "all.csv", "--out", tmp_path / "a", "--report", tmp_path / "a.md", "--quiet")
     assert loose.exit_code == 0
     assert "warning: all: format alone reaches AUC 1.000" in loose.stdout
     assert json.loads((tmp_path / "a" / "audit.json").read_text())["warnings"]

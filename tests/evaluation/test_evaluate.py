@@ -1,4 +1,4 @@
-"""An evaluation from photographs to page, stopped and started again."""
+"""An evaluation from photographs to report, stopped and started again."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COMMAND = ("facewitness", "evaluate", "my set.csv", "--out", "eval")
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the tiny set, one evaluation of it and its page."""
+    """A folder with the tiny set, one evaluation of it and its report."""
     at = tmp_path_factory.mktemp("set")
     table = scene.write(at)
     quiet = {"workers": 0, "progress": None}
@@ -36,7 +36,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         table,
         FakeDetector(),
         at / "eval",
-        page=at / "docs" / "page.md",
+        report_file=at / "docs" / "report.md",
         trained_on=["whiten"],
         command=COMMAND,
         **quiet,
@@ -99,8 +99,8 @@ def test_table_and_record(made: Path) -> None:
     assert not (made / "eval" / "parts").exists()
 
 
-def test_the_page_says_what_a_reader_must_know(made: Path) -> None:
-    text = (made / "docs" / "page.md").read_text()
+def test_the_report_says_what_a_reader_must_know(made: Path) -> None:
+    text = (made / "docs" / "report.md").read_text()
     for needed in (
         "# Results: fake.brightness",
         "`facewitness evaluate 'my set.csv' --out eval`",
@@ -116,7 +116,7 @@ def test_the_page_says_what_a_reader_must_know(made: Path) -> None:
     ):
         assert needed in text
     assert "AUC, whiten2" not in text  # no requirement for what it was not trained on
-    assert str(made) not in text  # nobody's home folder on a public page
+    assert str(made) not in text  # nobody's home folder in a public report
 
 
 def test_a_finished_evaluation_is_not_scored_again(made: Path) -> None:
@@ -199,15 +199,15 @@ def test_killed_in_the_middle_it_goes_on_and_loses_nothing(made: Path, tmp_path:
 def test_left_out_methods_are_judged_alone(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = FakeDetector(replace(FAKE_CARD, name="fake.without", weights="2" * 64))
     monkeypatch.setattr("facewitness.detectors.zoo.load", lambda name: {"without": other}[str(name)])
-    page, out = tmp_path / "page.md", tmp_path / "eval"
+    report_file, out = tmp_path / "report.md", tmp_path / "eval"
     left_out = {"whiten2": "without"}
     readme = tmp_path / "README.md"
     readme.write_text("before\n<!-- results -->\nold\n<!-- /results -->\nafter\n")
-    pages = {"page": page, "readme": readme}
-    evaluate(made / "manifest.parquet", FakeDetector(), out, **pages, left_out=left_out, workers=0, progress=None)
+    written = {"report_file": report_file, "readme": readme}
+    evaluate(made / "manifest.parquet", FakeDetector(), out, **written, left_out=left_out, workers=0, progress=None)
     found = pl.read_parquet(out / "left-out" / "whiten2" / "scores.parquet")
     assert set(found["method"]) == {"real", "whiten2"}
-    text = page.read_text()
+    text = report_file.read_text()
     assert "| AUC on whiten2 when trained without it | to be reported | 1.000 (1.000-1.000) | reported |" in text
     assert "fake.without `222222222222`" in text
     short = readme.read_text()

@@ -1,4 +1,4 @@
-"""Curves of robustness: means, accuracies and gammas of a hand-made table; the page; the command."""
+"""Curves of robustness: means, accuracies and gammas of a hand-made table; the report; the command."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ def test_numbers_by_hand() -> None:
     assert found["none", "auc"]["n_real"] == 4
 
 
-def test_the_command_writes_table_page_and_curves(tmp_path: Path) -> None:
+def test_the_command_writes_table_report_and_curves(tmp_path: Path) -> None:
     table = scene.write(tmp_path / "set", people=2)
-    page = tmp_path / "docs" / "robust.md"
-    said = f"evaluate robustness {table} --out {tmp_path / 'out'} --operator jpeg --limit 2 --page {page} -q"
+    file = tmp_path / "docs" / "robust.md"
+    said = f"evaluate robustness {table} --out {tmp_path / 'out'} --operator jpeg --limit 2 --report {file} -q"
     result = CliRunner().invoke(app, said.split())
     assert result.exit_code == 0, result.output
     found = pl.read_csv(tmp_path / "out" / "curves.csv")
     assert set(found["set"]) == {"none", *(f"jpeg {level}" for level in range(1, 6)), "disorganised"}
-    text = page.read_text()
+    text = file.read_text()
     assert "## JPEG compression (quality)" in text
     assert "| 5 = 10 |" in text
     assert "could not be judged: " in text
-    assert page.with_suffix(".png").stat().st_size > 5000
+    assert file.with_suffix(".png").stat().st_size > 5000
 
 
 def test_the_command_refuses_what_is_not_there(tmp_path: Path) -> None:

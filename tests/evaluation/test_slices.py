@@ -1,4 +1,4 @@
-"""The tidy table and its page, from scores written by hand."""
+"""The tidy table and its report, from scores written by hand."""
 
 from __future__ import annotations
 
@@ -164,5 +164,5 @@ def test_numbers_in_words() -> None:
 def test_a_folder_without_an_evaluation(tmp_path: Path) -> None:
     (tmp_path / "evaluation.json").write_text(json.dumps({}))
     with pytest.raises(ManifestError, match="holds no finished evaluation"):
-        report.write(tmp_path / "page.md", tmp_path)
-    assert not (tmp_path / "page.md").exists()
+        report.write(tmp_path / "report.md", tmp_path)
+    assert not (tmp_path / "report.md").exists()

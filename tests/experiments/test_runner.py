@@ -152,9 +152,9 @@ def test_commands_run_status_and_report(finished: Finished) -> None:
     recipe = str(finished.recipe)
     assert "meso4, seed 2: trained before" in command("run", recipe, "-q")
     assert "3 of 3 trainings finished" in command("status", recipe)
-    page = finished.recipe.parent / "other" / "page.md"
+    file = finished.recipe.parent / "other" / "report.md"
     cards = finished.recipe.parent / "cards"
-    assert f"report: {page}" in command("report", recipe, "--page", str(page), "--cards", str(cards))
+    assert f"report: {file}" in command("report", recipe, "--report", str(file), "--cards", str(cards))
     assert "AUC on seen methods" in (cards / "meso4.md").read_text()
     shutil.rmtree(next((finished.out / "runs").glob("meso4-2-*")))
     assert "2 of 3 trainings finished" in command("status", recipe)

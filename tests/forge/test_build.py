@@ -56,8 +56,8 @@ def recipe(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_test_bed_of_every_method(recipe: Path, tmp_path: Path) -> None:
     nets.install(tmp_path / "cache")
-    out, page = tmp_path / "out", tmp_path / "docs" / "page.md"
-    samples = manifest.read(build(recipe, out, page_file=page, workers=0, progress=None), check_files=True)
+    out, file = tmp_path / "out", tmp_path / "docs" / "report.md"
+    samples = manifest.read(build(recipe, out, report_file=file, workers=0, progress=None), check_files=True)
     assert Counter(s.method for s in samples if s.label) == dict.fromkeys(METHODS, 3)
     told = [json.loads(line) for line in (out / "forgeries.jsonl").read_text().splitlines()]
     parts = {(made["method"], row["name"]): made["description"].get("part") for row in told for made in row["forged"]}
@@ -76,11 +76,11 @@ def test_a_test_bed_of_every_method(recipe: Path, tmp_path: Path) -> None:
             far = ~region & ~_grown(region)  # beyond the reach of JPEG's blocks
             gap = np.abs(image.read(sample.path).astype(int) - image.read(real[sample.path.stem].path))
             assert not far.any() or gap[far].mean() < 1
-    text = page.read_text()
+    text = file.read_text()
     assert "42 forgeries by 14 methods" in text
     assert "![Original, forged and map" in text
     assert all(f"| {name} |" in text for name in METHODS)
-    assert image.read(page.with_suffix(".jpg")).shape[0] > 14 * 150
+    assert image.read(file.with_suffix(".jpg")).shape[0] > 14 * 150
     settings = json.loads((out / "forge.json").read_text())
     assert set(settings["networks"]) == set(nets.INPUTS)
 
@@ -91,9 +91,9 @@ def _grown(region: np.ndarray) -> np.ndarray:
 
 
 def test_nobody_who_did_not_consent_is_on_the_sheet(recipe: Path, tmp_path: Path) -> None:
-    out, page = tmp_path / "out", tmp_path / "page.md"
+    out, file = tmp_path / "out", tmp_path / "report.md"
     options = ["methods=['selfblend']", "counts.train=10"]
-    build(recipe, out, options, page_file=page, workers=0, progress=None)
+    build(recipe, out, options, report_file=file, workers=0, progress=None)
     from facewitness.forge.report import contact_sheet
 
     everyday = [s for s in manifest.read(out / "manifest.parquet") if s.dataset == "everyday"]

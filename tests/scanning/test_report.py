@@ -1,4 +1,4 @@
-"""The page: complete, self-contained, bounded, and harmless whatever files are called."""
+"""The report: complete, self-contained, bounded, and harmless whatever files are called."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from facewitness.media import image, visualize
 from facewitness.scanning import overlay, report
 from facewitness.scanning.pipeline import scan_paths
-from facewitness.scanning.report import Counts, Page
+from facewitness.scanning.report import Counts, ScanReport
 from tests.fakes import FAKE_CARD, FakeDetector, astronaut, save, texture
 
 
@@ -37,7 +37,7 @@ NONE = Counts({}, {})
 
 
 def page(folder: Path, *entries: dict[str, Any], counts: Counts = NONE, card: Any = FAKE_CARD) -> str:
-    made = Page(folder)
+    made = ScanReport(folder)
     for item in entries:
         made.add(item, PICTURES)
     return made.html(counts, card, ["facewitness", "scan", "my photos"])
@@ -117,7 +117,7 @@ def test_the_most_suspicious_come_first_and_the_rest_is_counted(
 
 
 def test_a_hundred_thousand_files_stay_a_page(tmp_path: Path) -> None:
-    made = Page(tmp_path)
+    made = ScanReport(tmp_path)
     for number in range(100_000):
         made.add(entry(f"/x/{number}.jpg", None if number % 2 else number / 1e5), PICTURES)
     text = made.html(Counts({"ok": 50_000, "no_face": 50_000}, {"inconclusive": 50_000}), FAKE_CARD, [])
@@ -130,7 +130,7 @@ def test_pictures_beyond_the_budget_are_links(tmp_path: Path, monkeypatch: pytes
     data = image.encode(texture(64, 64))
     (tmp_path / "p.jpg").write_bytes(data)
     monkeypatch.setattr(report, "PICTURES_BYTES", int(2.5 * len(data)))
-    made = Page(tmp_path)
+    made = ScanReport(tmp_path)
     for number in range(4):
         made.add(entry(f"/x/{number}.jpg", number / 10), {**PICTURES, "overlay": "p.jpg"})
     text = made.html(NONE, FAKE_CARD, [])

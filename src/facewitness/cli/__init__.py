@@ -47,7 +47,7 @@ _add(
     "select runs/lae --masks 100 --out to-paint",
 )
 _add(recipes_app, "recipes", "List and copy the recipes that come with the package.", "copy zoo/xception my-recipes")
-_add(evaluate_app, "evaluate", "Measure a detector on labelled photographs.", "forged --out scores --page page.md")
+_add(evaluate_app, "evaluate", "Measure a detector on labelled photographs.", "forged --out scores --report report.md")
 _add(
     experiment_app,
     "experiment",

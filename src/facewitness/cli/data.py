@@ -76,7 +76,9 @@ def data_prepare(
 def data_audit(
     data: DataArgument,
     out: Annotated[Path | None, out_folder("Folder for audit.json.")] = None,
-    page: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page of Markdown.")] = None,
+    report_file: Annotated[
+        Path | None, typer.Option("--report", metavar="FILE", help="Write a report in Markdown.")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 if there is something to warn of.")] = False,
     workers: WorkersOption = None,
     quiet: QuietOption = False,
@@ -90,10 +92,10 @@ def data_audit(
     if out:
         out.mkdir(parents=True, exist_ok=True)
         write_text(out / "audit.json", json.dumps(found.as_json(), indent=2) + "\n")
-    if page:
-        page.parent.mkdir(parents=True, exist_ok=True)
+    if report_file:
+        report_file.parent.mkdir(parents=True, exist_ok=True)
         title = data.resolve().parent.name if data.is_file() else data.resolve().name
-        write_text(page, markdown(found, title, data, ["facewitness", *sys.argv[1:]]))
+        write_text(report_file, markdown(found, title, data, ["facewitness", *sys.argv[1:]]))
     rows = [("where", "feature", "AUC", "95 % interval", "real", "fake")]
     for s in found.shortcuts[:12]:
         rows.append((s.where, s.feature, f"{s.auc:.3f}", f"{s.low:.3f}-{s.high:.3f}", str(s.reals), str(s.fakes)))

@@ -14,8 +14,8 @@ from facewitness.cli.options import (
     DetectorOption,
     LimitOption,
     MethodsOption,
-    PageOption,
     QuietOption,
+    ReportOption,
     SplitOption,
     WorkersOption,
     check_choice,
@@ -26,13 +26,13 @@ from facewitness.cli.options import (
 evaluate_app = typer.Typer(cls=group_with_default("run"), **STYLE)
 
 
-@evaluate_app.command("run", epilog="Example: facewitness evaluate forged --out scores --page page.md")
+@evaluate_app.command("run", epilog="Example: facewitness evaluate forged --out scores --report report.md")
 def run(
     data: DataArgument,
     out: Annotated[Path, out_folder("Folder for scores and table.")],
     detector: DetectorOption = "default",
     split: Annotated[str, typer.Option(metavar="NAME", help="train, val, test or all.")] = "test",
-    page: PageOption = None,
+    report_file: ReportOption = None,
     readme: Annotated[
         Path | None,
         typer.Option(
@@ -71,13 +71,13 @@ def run(
             workers=workers,
             progress=progress,
             command=["facewitness", *sys.argv[1:]],
-            page=page,
+            report_file=report_file,
             readme=readme,
             left_out=others,
             trained_on=trained_on or None,
         )
     output.auc_by_method(table.with_suffix(".csv"))
-    typer.echo(f"table: {table.with_suffix('.csv')}" + (f"; page: {page}" if page else ""))
+    typer.echo(f"table: {table.with_suffix('.csv')}" + (f"; report: {report_file}" if report_file else ""))
 
 
 @evaluate_app.command(epilog="Example: facewitness evaluate robustness forged --operator jpeg --out robust")
@@ -94,7 +94,7 @@ def robustness(
     target: Annotated[
         str, typer.Option(metavar="KIND", help="Truth of a map from the damaged pair, or the damaged fake alone.")
     ] = "pair",
-    page: PageOption = None,
+    report_file: ReportOption = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of noise and of what is drawn.")] = 0,
     workers: WorkersOption = None,
     quiet: QuietOption = False,
@@ -119,7 +119,7 @@ def robustness(
             as_manifest(data, out),
             detector,
             out,
-            page=page,
+            report_file=report_file,
             command=["facewitness", *sys.argv[1:]],
             split=split,
             methods=method or (),
@@ -130,7 +130,7 @@ def robustness(
             workers=workers,
             progress=progress,
         )
-    typer.echo(f"table: {table}" + (f"; page: {page}" if page else ""))
+    typer.echo(f"table: {table}" + (f"; report: {report_file}" if report_file else ""))
 
 
 @evaluate_app.command(

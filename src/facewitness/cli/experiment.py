@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facewitness.cli import output
-from facewitness.cli.options import STYLE, JobsOption, PageOption, QuietOption, RecipeArgument, SetOption, StudyOption
+from facewitness.cli.options import STYLE, JobsOption, QuietOption, RecipeArgument, ReportOption, SetOption, StudyOption
 from facewitness.types import FacewitnessError
 
 if TYPE_CHECKING:
@@ -63,11 +63,11 @@ def status(recipe: RecipeArgument, out: StudyOption = None, overrides: SetOption
     typer.echo(f"{finished} of {len(rows)} trainings finished")
 
 
-@experiment_app.command(epilog="Example: facewitness experiment report experiments/zoo --page docs/results/zoo.md")
+@experiment_app.command(epilog="Example: facewitness experiment report experiments/zoo --report docs/results/zoo.md")
 def report(
     recipe: RecipeArgument,
     out: StudyOption = None,
-    page: PageOption = None,
+    report_file: ReportOption = None,
     cards: Annotated[
         Path | None,
         typer.Option(metavar="DIR", file_okay=False, help="Write a model card for every architecture of the zoo."),
@@ -85,7 +85,8 @@ def report(
 
     plan = Plan(recipe, out, overrides or (), trust_record=True)
     with output.progress_bars(quiet) as progress:
-        table = write_report(plan, page, command=["facewitness", *sys.argv[1:]], progress=progress)
+        table = write_report(plan, report_file, command=["facewitness", *sys.argv[1:]], progress=progress)
     if cards is not None:
-        write_cards(cards, table.with_suffix(".parquet"), page)
-    typer.echo(f"table: {table}" + (f"; report: {page} and {page.with_suffix('.html')}" if page else ""))
+        write_cards(cards, table.with_suffix(".parquet"), report_file)
+    written = f"; report: {report_file} and {report_file.with_suffix('.html')}" if report_file else ""
+    typer.echo(f"table: {table}{written}")

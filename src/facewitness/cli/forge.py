@@ -103,8 +103,9 @@ def forge_build(
     recipe: RecipeArgument,
     out: Annotated[Path | None, out_folder("out/NAME of the recipe if left out.")] = None,
     overrides: SetOption = None,
-    page: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a page of Markdown with a contact sheet beside it.")
+    report_file: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="FILE", help="Write a report in Markdown with a contact sheet beside it."),
     ] = None,
     workers: WorkersOption = None,
     quiet: QuietOption = False,
@@ -118,9 +119,9 @@ def forge_build(
     command = ["facewitness", *sys.argv[1:]]
     with output.progress_bars(quiet) as progress:
         manifest = build(
-            recipe, out, overrides or (), page_file=page, command=command, workers=workers, progress=progress
+            recipe, out, overrides or (), report_file=report_file, command=command, workers=workers, progress=progress
         )
-    typer.echo(f"manifest: {manifest}" + (f"; page: {page}" if page else ""))
+    typer.echo(f"manifest: {manifest}" + (f"; report: {report_file}" if report_file else ""))
 
 
 @forge_app.command("train-generator", epilog="Example: facewitness forge train-generator synthesis --data photos/")

@@ -64,9 +64,7 @@ RecipeOption = Annotated[
     Path | None, typer.Option("--recipe", metavar="RECIPE", parser=_recipe, help="The method's own if left out.")
 ]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the run folder.")]
-PageOption = Annotated[
-    Path | None, typer.Option("--page", metavar="FILE", help="Write the results as a page of Markdown.")
-]
+ReportOption = Annotated[Path | None, typer.Option("--report", metavar="FILE", help="Write a report in Markdown.")]
 SplitOption = Annotated[str, typer.Option("--split", metavar="NAME", help="train, val or test.")]
 MethodsOption = Annotated[
     list[str] | None,

@@ -110,7 +110,7 @@ def audit(data: Path, *, workers: int | None = None, progress: Progress = None) 
 
 
 def markdown(found: Audit, title: str, manifest: Path | None = None, command: Sequence[str] = ()) -> str:
-    """The audit as a page, which names the manifest and the command it came from."""
+    """The audit as a report, which names the manifest and the command it came from."""
     facts = [f"Manifest: SHA-256 `{manifests.digest(manifest)}`"] if manifest and manifest.is_file() else []
     facts.append("Intervals: 95 %, Hanley and McNeil (1982); categories judged on halves of the people, seed 0")
     return render(

@@ -1,1 +1,1 @@
-"""A detector judged on a manifest: scores kept as they are made, one tidy table, a page of results."""
+"""A detector judged on a manifest: scores kept as they are made, one tidy table, a report."""

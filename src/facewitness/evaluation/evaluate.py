@@ -22,7 +22,7 @@ from facewitness.data import manifest as manifests
 from facewitness.data import splits
 from facewitness.detectors import zoo
 from facewitness.detectors.base import Detector
-from facewitness.evaluation import report as pages
+from facewitness.evaluation import report as reports
 from facewitness.evaluation import scores as scoring
 from facewitness.evaluation import tables
 from facewitness.evaluation.crops import FaceCrop, crop_samples
@@ -36,7 +36,7 @@ RECORD = "evaluation.json"
 ALL = "all"
 """The ``split`` that means every sample of the manifest."""
 Cutter = Callable[[Sequence[Sample], CropProfile, int | None], Generator[FaceCrop, None, None]]
-"""``evaluation.crops.cuts``, or what does the same."""
+"""``evaluation.crops.crop_samples``, or what does the same."""
 
 
 def evaluate(
@@ -50,7 +50,7 @@ def evaluate(
     progress: Progress = None,
     command: Sequence[str] = (),
     methods: Sequence[str] | None = None,
-    page: Path | None = None,
+    report_file: Path | None = None,
     readme: Path | None = None,
     left_out: Mapping[str, str | Path] | None = None,
     trained_on: Sequence[str] | None = None,
@@ -69,13 +69,13 @@ def evaluate(
         seed: of the bootstrap; scores do not depend on it.
         workers: processes that read photographs; None takes one per core, 0 none.
         progress: receives events; see ``compute.progress``.
-        command: the command line, kept in the record and on the page.
+        command: the command line, kept in the record and in the report.
         methods: judge only the fakes of these methods, beside all reals; None judges all.
-        page: also write the Markdown page of results there.
-        readme: also write a short table between the marks of this Markdown file (see ``page.insert``).
-        left_out: for the page, method -> a detector that was trained without it; each is judged on the reals and on
+        report_file: also write the report, in Markdown, there.
+        readme: also write a short table between the marks of this Markdown file (see ``report.insert``).
+        left_out: for the report, method -> a detector that was trained without it; each is judged on the reals and on
             that method, in ``out/left-out/METHOD``.
-        trained_on: for the page, the methods the detector has seen in training; None means all that are judged.
+        trained_on: for the report, the methods the detector has seen in training; None means all that are judged.
         cutter: makes the crops; whoever judges many detectors hands in one that keeps them.
 
     Raises:
@@ -95,10 +95,10 @@ def evaluate(
     for folder, loaded, chosen in judged:
         found = _score(manifest, loaded, chosen, folder, **options)
         tables.write(tidy(found, loaded.card.calibration, detector=loaded.card.name, seed=seed), folder / TABLE)
-    if page is not None:
-        pages.write(page, out, left_out=folders, trained_on=trained_on)
+    if report_file is not None:
+        reports.write(report_file, out, left_out=folders, trained_on=trained_on)
     if readme is not None:
-        pages.insert(readme, out, left_out=folders)
+        reports.insert(readme, out, left_out=folders)
     return out / TABLE
 
 

@@ -23,12 +23,12 @@ _KINDS = ("real", "fake")
 
 
 def write(
-    page: Path, folder: Path, *, left_out: Mapping[str, Path] | None = None, trained_on: Sequence[str] | None = None
+    file: Path, folder: Path, *, left_out: Mapping[str, Path] | None = None, trained_on: Sequence[str] | None = None
 ) -> None:
     """Write the report of the evaluation in ``folder``.
 
     Args:
-        page: the Markdown file, as ``docs/results/default.md``; its folder is made if absent.
+        file: the Markdown file, as ``docs/results/default.md``; its folder is made if absent.
         folder: the evaluation of the detector the report is about.
         left_out: method -> the evaluation, on that method, of a detector trained without it.
         trained_on: methods the detector has seen in training, to which requirements apply; None means all.
@@ -64,8 +64,8 @@ def write(
         statuses=statuses,
         failures=list(_failures(counts, statuses)) if statuses else [],
     )
-    page.parent.mkdir(parents=True, exist_ok=True)
-    write_text(page, text)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_text(file, text)
 
 
 def insert(file: Path, folder: Path, *, left_out: Mapping[str, Path] | None = None) -> None:

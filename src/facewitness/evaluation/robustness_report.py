@@ -42,7 +42,7 @@ def robustness(
     detector: str | Path,
     out: Path,
     *,
-    page: Path | None = None,
+    report_file: Path | None = None,
     command: Sequence[str] = (),
     **options: Any,
 ) -> Path:
@@ -53,7 +53,7 @@ def robustness(
     """
     rows = pl.read_parquet(measure(manifest, detector, out, **options).read_bytes())
     table = tables.build(curves(rows, str(detector)))
-    if page is not None:
+    if report_file is not None:
         failed = rows.filter(pl.col("status") != "ok")["path"].n_unique()
         taken = rows.filter(pl.col("label") == 1)["target"].drop_nulls().value_counts().sort("target")
         truths = ", ".join(f"{kind} ({count} rows)" for kind, count in taken.iter_rows())
@@ -62,10 +62,10 @@ def robustness(
             f"Truth of the maps: {truths or 'none'}; photographs that could not be judged: {failed}",
             f"Intervals: percentile bootstrap, {DRAWS} draws of people",
         ]
-        page.parent.mkdir(parents=True, exist_ok=True)
-        sections = [section(table, page.with_suffix(".png"))]
+        report_file.parent.mkdir(parents=True, exist_ok=True)
+        sections = [section(table, report_file.with_suffix(".png"))]
         introduction = "Written by `facewitness evaluate robustness`, not by hand."
-        report.write(page, f"Robustness: {detector}", introduction, sections, facts, command)
+        report.write(report_file, f"Robustness: {detector}", introduction, sections, facts, command)
     return tables.write(table, out / TABLE)
 
 

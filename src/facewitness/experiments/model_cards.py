@@ -23,13 +23,13 @@ IMPORTS = {
 """Entries whose published weights ``facewitness import`` reads."""
 
 
-def write_cards(folder: Path, table: Path | None, page: Path | None) -> list[Path]:
+def write_cards(folder: Path, table: Path | None, report: Path | None) -> list[Path]:
     """Write ``folder/NAME.md`` for every architecture and return the files.
 
     Args:
         folder: made if absent.
         table: the tidy table of an experiment that compares them; None leaves the measurements out.
-        page: its report, which the cards name.
+        report: of that experiment, which the cards name.
 
     Raises:
         RecipeError: an architecture has no recipe ``zoo/NAME``.
@@ -48,7 +48,7 @@ def write_cards(folder: Path, table: Path | None, page: Path | None) -> list[Pat
             whose=_comment(recipe),
             recipe=config.load(recipe, TrainRecipe),
             published=IMPORTS.get(name),
-            measured=_measured(name, measured, page),
+            measured=_measured(name, measured, report),
         )
         files.append(folder / f"{name}.md")
         storage.write_text(files[-1], text)
@@ -65,10 +65,10 @@ def _comment(recipe: Path) -> str:
     return " ".join(words)
 
 
-def _measured(name: str, table: pl.DataFrame | None, page: Path | None) -> str | None:
+def _measured(name: str, table: pl.DataFrame | None, report: Path | None) -> str | None:
     if table is None or table.filter(pl.col("detector") == name).is_empty():
         return None
     cells = [row(table, detector=name, set=kind, metric="auc") for kind in (SEEN, UNSEEN, GAP)]
     seen, unseen, gap = (number(cell, seeds=True) for cell in cells)
-    where = f" ([at a small size, beside all others](../results/{page.name}))" if page is not None else ""
+    where = f" ([at a small size, beside all others](../results/{report.name}))" if report is not None else ""
     return f"AUC on seen methods {seen}, on unseen {unseen}, gap {gap}{where}"

@@ -64,14 +64,14 @@ def build(
     out: Path | None = None,
     overrides: Sequence[str] = (),
     *,
-    page_file: Path | None = None,
+    report_file: Path | None = None,
     command: Sequence[str] = (),
     workers: int | None = None,
     progress: Progress = None,
 ) -> Path:
     """Make the benchmark set of a recipe in ``out`` (``out/NAME`` if left out); return its manifest.
 
-    Started again, it goes on where it stopped. ``page_file`` gets a page about the set, with a contact sheet of people
+    Started again, it goes on where it stopped. ``report_file`` gets a report on the set, with a contact sheet of people
     who may be shown beside it.
 
     Raises:
@@ -102,8 +102,8 @@ def build(
 
     style = Style(settings.seed, settings.encoding, square)
     manifest = make_set(samples, out, methods, style, planned, workers=workers, progress=progress)
-    if page_file is not None:
-        report.write(page_file, out, name=settings.name, style=style, command=command)
+    if report_file is not None:
+        report.write(report_file, out, name=settings.name, style=style, command=command)
     return manifest
 
 

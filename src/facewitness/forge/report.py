@@ -1,4 +1,4 @@
-"""The page about a forged set, in Markdown, with a contact sheet of people who consented to be shown."""
+"""The report on a forged set, in Markdown, with a contact sheet of people who consented to be shown."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _SHOWN = 3  # forgeries of each method on the sheet
 _STRETCH = 3.0  # maps are shown this much brighter
 
 
-def write(page: Path, folder: Path, *, name: str, style: Style, command: Sequence[str] = ()) -> None:
-    """Write ``page`` about the finished set in ``folder``, and its contact sheet, a JPEG, beside it."""
+def write(file: Path, folder: Path, *, name: str, style: Style, command: Sequence[str] = ()) -> None:
+    """Write ``file``, the report on the finished set in ``folder``, and its contact sheet, a JPEG, beside it."""
     samples = manifest.read(folder / "manifest.parquet")
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    page.parent.mkdir(parents=True, exist_ok=True)
-    picture = page.with_suffix(".jpg")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    picture = file.with_suffix(".jpg")
     shown = contact_sheet(samples, style.seed)
     if shown is not None:
         told = f"Contact sheet of forgeries, benchmark set {name}"
@@ -62,7 +62,7 @@ def write(page: Path, folder: Path, *, name: str, style: Style, command: Sequenc
         times=[(name, str(value)) for name, value in summary["speed"].get("ms_per_forgery", {}).items()],
         provenance=provenance_section(command, facts),
     )
-    write_text(page, text)
+    write_text(file, text)
 
 
 def contact_sheet(samples: Sequence[Sample], seed: int) -> Any:

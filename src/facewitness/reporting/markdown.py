@@ -24,7 +24,7 @@ def human_count(count: int | None) -> str:
 
 
 def provenance_section(command: Sequence[str], facts: Sequence[str]) -> str:
-    """The last section of a page: the command, what else is to be known, this machine and its software."""
+    """The last section of a report: the command, what else is to be known, this machine and its software."""
     here = environment()
     lines = [
         f"Command: `{shlex.join(command)}`" if command else "Command: called from Python",

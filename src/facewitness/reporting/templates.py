@@ -1,4 +1,4 @@
-"""Templates of pages, in Jinja, beside the module that fills them in."""
+"""Templates of reports, in Jinja, beside the module that fills them in."""
 
 import re
 from typing import Any

@@ -186,7 +186,7 @@ def _finish(
     """Write ``results.jsonl`` and ``report.html`` from the store, each whole or not at all."""
     statuses: Counter[str] = Counter()
     verdicts: Counter[str] = Counter()
-    page = report.Page(out / OVERLAYS_NAME)
+    written = report.ScanReport(out / OVERLAYS_NAME)
     with storage.atomic_write(out / RESULTS_NAME) as part, part.open("w", encoding="utf-8") as lines:
         for item, pictures in _entries(listing, store, detector):
             lines.write(json.dumps(item, ensure_ascii=False) + "\n")
@@ -195,11 +195,11 @@ def _finish(
                 verdicts[item["verdict"]] += 1
             if item["status"] in FAILURES and on_failure is not None:
                 on_failure(item)
-            page.add(item, pictures)
+            written.add(item, pictures)
     summary = Summary(out, dict(statuses), dict(verdicts), passed_over=listing.passed_over, repeated=listing.repeated)
     missing = len(listing.files) + len(listing.problems) - summary.files
     counts = report.Counts(statuses, verdicts, listing.passed_over, listing.repeated, missing if interrupted else 0)
-    storage.write_text(out / REPORT_NAME, page.html(counts, detector.card, command))
+    storage.write_text(out / REPORT_NAME, written.html(counts, detector.card, command))
     return summary
 
 

@@ -1,7 +1,7 @@
-"""The report of a scan for people: one HTML page that needs nothing else, pictures included.
+"""The report of a scan for people: one HTML file that needs nothing else, pictures included.
 
-A page is made from the entries of ``results.jsonl`` and the names of their pictures; it judges nothing. However many
-files there are, it stays a page that opens: the most suspicious are shown, the rest are counted.
+A report is made from the entries of ``results.jsonl`` and the names of their pictures; it judges nothing. However many
+files there are, it stays a file that opens: the most suspicious are shown, the rest are counted.
 """
 
 import base64
@@ -21,13 +21,13 @@ from facewitness.scanning.image import versions
 from facewitness.types import Card, Status, Verdict
 
 SHOWN = 500
-"""Scored files on the page, the most suspicious ones."""
+"""Scored files in the report, the most suspicious ones."""
 
 LISTED = 1000
-"""Files without a score on the page."""
+"""Files without a score in the report."""
 
 PICTURES_BYTES = 40_000_000
-"""Bytes of JPEG within the page; files beyond it have links to their pictures instead."""
+"""Bytes of JPEG within the report; files beyond it have links to their pictures instead."""
 
 _WORDS: Mapping[str | None, str] = {
     "fake": "Fake",
@@ -59,7 +59,7 @@ class Counts:
 
 
 @dataclass(slots=True)
-class Page:
+class ScanReport:
     """Collects entries one by one, in bounded memory, and becomes HTML."""
 
     overlays: Path
@@ -77,7 +77,7 @@ class Page:
         (heapq.heappush if len(self._shown) < SHOWN else heapq.heappushpop)(self._shown, item)
 
     def html(self, counts: Counts, card: Card, command: Sequence[str]) -> str:
-        """Return the whole page."""
+        """Return the whole report."""
         ranked = sorted(self._shown, key=lambda item: item[:2], reverse=True)
         scored = counts.statuses.get(Status.OK.value, 0)
         return render(
