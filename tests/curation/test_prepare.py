@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from facewitness.curation import cutting
+from facewitness.curation import cropping
 from facewitness.curation import prepare as preparing
 from facewitness.curation.prepare import Wanted, prepare
 from facewitness.data import manifest
@@ -178,18 +178,18 @@ def test_it_goes_on_where_a_kill_left_it(tmp_path: Path, monkeypatch: pytest.Mon
     (out / "frames.jsonl").write_text(lines[0] + "\n" + lines[1][:30])
     (out / "manifest.parquet").unlink()
     seen: list[Path] = []
-    monkeypatch.setattr(preparing, "cut", _spy(cutting.cut, seen))
+    monkeypatch.setattr(preparing, "crop_part", _spy(cropping.crop_part, seen))
     _prepare(samples, out)
     assert [path.name for path in seen] == ["b.png", "c.png"]
     assert _bytes(out) == whole
 
 
-def _spy(real: Callable[[cutting.Part], cutting.Done], seen: list[Path]) -> object:
-    def cut(part: cutting.Part) -> cutting.Done:
+def _spy(real: Callable[[cropping.Part], cropping.Done], seen: list[Path]) -> object:
+    def crop_part(part: cropping.Part) -> cropping.Done:
         seen.append(part.sample.path)
         return real(part)
 
-    return cut
+    return crop_part
 
 
 def test_other_settings_in_the_same_folder_are_refused(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_a_wrong_recipe_is_refused(change: tuple[str, str], message: str, tmp_pa
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (('from = "one"\nmasks = 2', "masks = 2"), "without: a finetuning begins from a run of the kind 'lae'"),
+        (('from = "one"\nmasks = 2', "masks = 2"), "without: a finetuning is initialized from a run of the kind 'lae'"),
         (('from = "one"\nmasks = 2', 'from = "one"'), "without: a finetuning needs masks"),
     ],
 )

@@ -1,4 +1,4 @@
-"""``facewitness data``: cut faces from data sets, check them, divide, join, thin out and show them."""
+"""``facewitness data``: crop faces from data sets, check them, divide, join, thin out and show them."""
 
 import json
 import sys
@@ -50,7 +50,7 @@ def data_prepare(
     workers: WorkersOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Cut aligned faces, and their masks alike, from the videos or pictures of a data set.
+    """Crop aligned faces, and their masks alike, from the videos or pictures of a data set.
 
     OUT/manifest.parquet has a row for each crop, OUT/frames.jsonl the status of every frame, OUT/summary.json what was
     skipped and why. Started again, it goes on where it stopped.

@@ -24,7 +24,7 @@ def run(
     out: StudyOption = None,
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="This run, label or group only, and what it begins from; repeatable."),
+        typer.Option(metavar="NAME", help="This run, label or group only, and what initializes it; repeatable."),
     ] = None,
     jobs: JobsOption = 1,
     ray: Annotated[

@@ -91,10 +91,10 @@ def forge_list() -> None:
     from facewitness.forge import generators
     from facewitness.forge.methods import METHODS
 
-    rows = [("method", "family", "donor", "keeps identity", "network", "what it does")]
+    rows = [("method", "family", "donor", "keeps identity", "generator", "what it does")]
     for name, method in METHODS.items():
-        network = ("trained" if generators.ready(name) else "to be trained") if method.network else "none"
-        rows.append((name, method.family, method.donor, output.yes(method.keeps_identity), network, method.summary))
+        generator = ("trained" if generators.ready(name) else "to be trained") if method.network else "none"
+        rows.append((name, method.family, method.donor, output.yes(method.keeps_identity), generator, method.summary))
     output.columns(rows)
 
 
@@ -126,7 +126,7 @@ def forge_build(
 
 @forge_app.command("train-generator", epilog="Example: facewitness forge train-generator synthesis --data photos/")
 def forge_train_generator(
-    method: Annotated[str, typer.Argument(metavar="METHOD", help="One that needs a network: see `forge list`.")],
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="One that needs a generator: see `forge list`.")],
     data: Annotated[
         Path, typer.Option("--data", metavar="DATA", exists=True, help="Real photographs; their train split is used.")
     ],
@@ -136,7 +136,7 @@ def forge_train_generator(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last epoch in the run folder.")] = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Train the network behind a method and put it where the forge finds it. Needs the extra `train`."""
+    """Train the generator of a method and put it where the forge finds it. Needs the extra `train`."""
     from facewitness.forge.methods import METHODS
 
     check_choice(

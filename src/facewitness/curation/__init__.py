@@ -1,1 +1,1 @@
-"""Looking after data sets: cut faces from them, check them, divide, join, sample and show them."""
+"""Looking after data sets: crop faces from them, check them, divide, join, sample and show them."""

@@ -33,7 +33,7 @@ LEAST = 20
 _SHOWN = 10  # examples of people or pairs
 _REMEDY = {
     "source": "take as many reals as fakes of each source: facewitness data sample --match-sources",
-    "width": "cut all to one size: facewitness data prepare, or facewitness forge build with head squares",
+    "width": "crop all to one size: facewitness data prepare, or facewitness forge build with head squares",
     "jpeg_quality": "send reals and fakes through one encoder, as facewitness forge does (--encoding)",
     "bytes": "send reals and fakes through one encoder; what is left is detail that forging removed or added",
     "metadata_bytes": "strip the metadata of all, or write as much into all: facewitness data prepare writes none",

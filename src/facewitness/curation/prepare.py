@@ -4,7 +4,7 @@
     OUT/frames.jsonl (what became of every frame, written as it goes)
     OUT/manifest.parquet (a row for each crop)  OUT/summary.json (how many of what, and what was skipped)
 
-A long video is cut up between the cores; which of its faces are kept is settled here, when all its frames are known.
+A long video is divided between the cores; which of its faces are kept is settled here, when all its frames are known.
 """
 
 import errno
@@ -24,7 +24,7 @@ import numpy as np
 
 from facewitness.compute.pool import cores, map_ordered
 from facewitness.compute.progress import Progress, track
-from facewitness.curation.cutting import Cut, Done, Part, Seen, cut, is_video, wanted
+from facewitness.curation.cropping import Done, EncodedCrop, Part, Seen, crop_part, is_video, wanted
 from facewitness.data import manifest
 from facewitness.media import faces, tracking, video
 from facewitness.storage import paths_digest, read_log, write_text
@@ -41,7 +41,7 @@ _LOG, _SETTINGS, _SUMMARY = "frames.jsonl", "prepare.json", "summary.json"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which frames and faces are cut: ``frames`` evenly spread, or one each ``every_s`` seconds, or all of them."""
+    """Which frames and faces are cropped: ``frames`` evenly spread, or one each ``every_s`` seconds, or all of them."""
 
     frames: int | None = 10
     every_s: float | None = None
@@ -57,7 +57,7 @@ def prepare(
     workers: int | None = None,
     progress: Progress = None,
 ) -> dict[str, Any]:
-    """Cut the faces of ``samples``, as ``data.sources.listing`` gives them, and return the summary.
+    """Crop the faces of ``samples``, as ``data.sources.listing`` gives them, and return the summary.
 
     A file or frame that cannot be used has a status in ``frames.jsonl`` and stops nothing. Started again with the same
     settings, it goes on where it stopped.
@@ -76,7 +76,7 @@ def prepare(
     started, frames = time.perf_counter(), 0
     try:
         with open(out / _LOG, "a", encoding="utf-8") as file:
-            for (name, sample), done in track(_cut(left, chosen, workers), "prepare", progress, len(left)):
+            for (name, sample), done in track(_crop(left, chosen, workers), "prepare", progress, len(left)):
                 log[name] = _keep(out, name, sample, done, chosen)
                 frames += len(done.frames)
                 file.write(json.dumps(log[name]) + "\n")
@@ -94,7 +94,7 @@ def prepare(
     return summary
 
 
-def _cut(
+def _crop(
     left: Sequence[tuple[str, Sample]], chosen: Wanted, workers: int | None
 ) -> Iterator[tuple[tuple[str, Sample], Done]]:
     """What was found in each sample, put together from its parts, which are planned while others are worked on."""
@@ -110,7 +110,7 @@ def _cut(
     first = list(islice(parts, 2))
     # A part is work for seconds: one at a time keeps all cores busy to the end, and two are worth a second process.
     spread = cores() if workers is None and len(first) > 1 else workers or 0
-    with closing(map_ordered(cut, chain(first, parts), spread, chunk=1)) as found:
+    with closing(map_ordered(crop_part, chain(first, parts), spread, chunk=1)) as found:
         for one in left:
             own = [next(found)]
             own += islice(found, counts.popleft() - 1)
@@ -139,23 +139,23 @@ def _joined(parts: Sequence[Done]) -> Done:
 
 def _keep(out: Path, name: str, sample: Sample, done: Done, chosen: Wanted) -> dict[str, Any]:
     """Write the crops that are kept; the line of the log."""
-    boxes = [[one.box for one in seen.cuts] for seen in done.frames]
+    boxes = [[one.box for one in seen.crops] for seen in done.frames]
     tracks = tracking.track(boxes)
     kept = tracking.largest(boxes, tracks) if chosen.faces == "largest" else None
     frames = []
     for seen, numbers in zip(done.frames, tracks, strict=True):
         rows = []
-        for one, number in zip(seen.cuts, numbers, strict=True):
+        for one, number in zip(seen.crops, numbers, strict=True):
             if one.status is Status.OK and kept in (None, number):
                 rows.append(_write(out, name, sample, seen, one, number if kept is None else None))
         lost = seen.status is Status.OK and not rows  # there are faces, but not the one that is followed
         status = Status.NO_FACE if lost else seen.status
-        entry = {"frame": seen.index, "time_s": seen.time_s, "status": str(status), "faces": len(seen.cuts)}
+        entry = {"frame": seen.index, "time_s": seen.time_s, "status": str(status), "faces": len(seen.crops)}
         frames.append({**entry, "crops": rows, **({"notes": list(seen.notes)} if seen.notes else {})})
     return {"name": name, "source": str(sample.path), "status": str(done.status), "why": done.message, "frames": frames}
 
 
-def _write(out: Path, name: str, sample: Sample, seen: Seen, one: Cut, track: int | None) -> dict[str, Any]:
+def _write(out: Path, name: str, sample: Sample, seen: Seen, one: EncodedCrop, track: int | None) -> dict[str, Any]:
     file = f"{name}/{seen.index:06d}{'' if track is None else f'-{track}'}.png"
     row: dict[str, Any] = {"landmarks": [round(float(v), 2) for v in one.landmarks.ravel()], "box": one.box}
     for column, folder, content in (
@@ -172,7 +172,7 @@ def _write(out: Path, name: str, sample: Sample, seen: Seen, one: Cut, track: in
 
 
 def _with_originals(crops: Sequence[tuple[Sample, Sequence[Sample]]]) -> Iterator[Sample]:
-    """Yield the crops; a forgery's has the crop of the same frame of its original, if both were cut at one place."""
+    """Yield the crops; a forgery's has the crop of the same frame of its original, if both are from one place."""
     written = {(sample.path, crop.path.name): crop for sample, own in crops for crop in own}
     for sample, own in crops:
         for crop in own:

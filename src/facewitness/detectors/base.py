@@ -25,11 +25,11 @@ class Detector(Protocol):
         """What a report says of it."""
 
     def __call__(self, crops: NDArray[np.uint8]) -> Detection:
-        """Judge (N, S, S, 3) uint8 RGB crops cut with the card's own profile."""
+        """Judge (N, S, S, 3) uint8 RGB crops made with the card's own profile."""
 
 
 def check_crops(crops: NDArray[np.uint8], card: Card) -> None:
-    """Refuse crops that were not cut with the card's profile.
+    """Refuse crops that were not made with the card's profile.
 
     Raises:
         CardError: wrong type or shape.
@@ -38,7 +38,7 @@ def check_crops(crops: NDArray[np.uint8], card: Card) -> None:
     if crops.dtype != np.uint8 or crops.ndim != 4 or crops.shape[1:] != (size, size, 3):
         raise CardError(
             f"{card.name} takes crops (N, {size}, {size}, 3) uint8 RGB, got {crops.shape} {crops.dtype}: "
-            "cut them with the crop profile of its card"
+            "make them with the crop profile of its card"
         )
 
 

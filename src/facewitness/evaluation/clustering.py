@@ -136,11 +136,11 @@ def _features(
 ) -> tuple[list[Sample], NDArray[np.float32]]:
     """The samples with a face, and the features (N, D) of their crops."""
     kept, crops, features = [], [], []
-    for sample, cut in zip(samples, crop_samples(samples, detector.card.crop, workers), strict=True):
-        if cut.status is not Status.OK or cut.crop is None:
+    for sample, face in zip(samples, crop_samples(samples, detector.card.crop, workers), strict=True):
+        if face.status is not Status.OK or face.crop is None:
             continue
         kept.append(sample)
-        crops.append(cut.crop)
+        crops.append(face.crop)
         if len(crops) == _BATCH:
             features.append(detector(np.stack(crops)).features)
             crops = []

@@ -19,12 +19,12 @@ from facewitness.media import faces, image
 from facewitness.types import Box, CropProfile, Image, MediaError, Points, Sample, Status
 
 _SAMPLES_PER_TASK = 8
-_WORTH_PROCESSES = 64  # a worker takes about a second to start; fewer samples than this are cut in this process
+_WORTH_PROCESSES = 64  # a worker takes about a second to start; fewer samples than this are cropped in this process
 
 
 @dataclass(frozen=True, slots=True)
 class FaceCrop:
-    """One sample, read and cut. ``crop`` is there if ``status`` is OK, and says nothing otherwise."""
+    """One sample, read and cropped. ``crop`` is there if ``status`` is OK, and says nothing otherwise."""
 
     status: Status
     note: str = ""  # why there is no crop, or no truth
@@ -47,7 +47,7 @@ class Chosen:
 
 
 def crop_sample(sample: Sample, profile: CropProfile) -> FaceCrop:
-    """Read a sample's photograph, choose its face, cut the crop and warp the truth. Failures become a status."""
+    """Read a sample's photograph, choose its face, crop it and warp the truth. Failures become a status."""
     chosen = choose(sample, profile)
     if isinstance(chosen, FaceCrop):
         return chosen
@@ -92,7 +92,7 @@ def crop_samples(
 ) -> Generator[FaceCrop, None, None]:
     """Yield ``crop_sample`` of each sample, in order, made ahead by worker processes.
 
-    ``workers`` None takes one per core, or none if the samples are few; 0 cuts in this process.
+    ``workers`` None takes one per core, or none if the samples are few; 0 crops in this process.
 
     Raises:
         FacewitnessError: a worker process died, as when memory runs out.

@@ -35,7 +35,7 @@ TABLE = "table.parquet"
 RECORD = "evaluation.json"
 ALL = "all"
 """The ``split`` that means every sample of the manifest."""
-Cutter = Callable[[Sequence[Sample], CropProfile, int | None], Generator[FaceCrop, None, None]]
+Cropper = Callable[[Sequence[Sample], CropProfile, int | None], Generator[FaceCrop, None, None]]
 """``evaluation.crops.crop_samples``, or what does the same."""
 
 
@@ -54,7 +54,7 @@ def evaluate(
     readme: Path | None = None,
     left_out: Mapping[str, str | Path] | None = None,
     trained_on: Sequence[str] | None = None,
-    cutter: Cutter = crop_samples,
+    cropper: Cropper = crop_samples,
 ) -> Path:
     """Score every photograph of a split, write the tidy table, and return its path (``out/table.parquet``).
 
@@ -76,7 +76,7 @@ def evaluate(
         left_out: for the report, method -> a detector that was trained without it; each is judged on the reals and on
             that method, in ``out/left-out/METHOD``.
         trained_on: for the report, the methods the detector has seen in training; None means all that are judged.
-        cutter: makes the crops; whoever judges many detectors hands in one that keeps them.
+        cropper: makes the crops; whoever judges many detectors hands in one that keeps them.
 
     Raises:
         ManifestError: the manifest cannot be used, or nothing of it is left to judge.
@@ -84,7 +84,7 @@ def evaluate(
         FacewitnessError: a worker process died.
     """
     left_out = left_out or {}
-    options: dict[str, Any] = {"split": split, "workers": workers, "progress": progress, "cutter": cutter}
+    options: dict[str, Any] = {"split": split, "workers": workers, "progress": progress, "cropper": cropper}
     options["about"] = {"command": list(command), "seed": seed, "draws": DRAWS}
     # Everything that can be wrong is found before the first photograph is read.
     samples = selected(manifest, split, methods)
@@ -111,12 +111,12 @@ def score(
     workers: int | None = None,
     progress: Progress = None,
     methods: Sequence[str] | None = None,
-    cutter: Cutter = crop_samples,
+    cropper: Cropper = crop_samples,
 ) -> Path:
     """As ``evaluate``, without the table: for those who make one table of many detectors. Returns the scores' path."""
     samples = selected(manifest, split, methods)
     loaded = _load(detector)
-    _score(manifest, loaded, samples, out, split=split, workers=workers, progress=progress, cutter=cutter, about={})
+    _score(manifest, loaded, samples, out, split=split, workers=workers, progress=progress, cropper=cropper, about={})
     return out / scoring.FILE
 
 
@@ -129,7 +129,7 @@ def _score(
     split: str,
     workers: int | None,
     progress: Progress,
-    cutter: Cutter,
+    cropper: Cropper,
     about: Mapping[str, Any],
 ) -> pl.DataFrame:
     digest = manifests.digest(manifest)
@@ -139,7 +139,7 @@ def _score(
     stamps = {path: row["stamp"] for path, row in store.known.items()}
     missing = [sample for sample in samples if stamps.get(str(sample.path)) != scoring.stamp(sample)]
     # Closed on every way out, so that no worker process outlives this call.
-    with closing(cutter(missing, detector.card.crop, workers)) as made:
+    with closing(cropper(missing, detector.card.crop, workers)) as made:
         try:
             shown = track(made, "evaluate", progress, len(missing))
             for row in scoring.rows(missing, shown, detector):

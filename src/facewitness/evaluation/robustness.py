@@ -1,7 +1,7 @@
 """A detector on photographs to which the world has done something: its scores and maps at every level of damage.
 
-The face is found in the undamaged photograph and cut out of every damaged copy at the same place, so that what changes
-is the picture alone; at level 0 the crop is the one ``evaluate`` judges. The truth of a forgery is the gray-scale
+The face is found in the undamaged photograph and cropped from every damaged copy at the same place, so that only the
+picture changes; at level 0 the crop is the one ``evaluate`` judges. The truth of a forgery is the gray-scale
 fakeness (FakeLocator, eq. 7), worked out anew from the damaged photograph and its damaged original.
 """
 
@@ -110,7 +110,7 @@ def measure(
         split: ``train``, ``val`` or ``test``.
         methods: fakes of these alone, beside all reals; empty: of all.
         operators: of ``media.degrade.OPERATORS``, at all their levels; level 0 is always there.
-        disorganised: also cut every crop in four and shuffle it.
+        disorganised: also divide every crop in four and shuffle it.
         limit: at most so many reals, and so many fakes of each method, drawn by the seed.
         target: what the truth of a damaged forgery is worked out from.
         seed: of noise, of the shuffling and of what is drawn.

@@ -123,7 +123,7 @@ def stamp(sample: Sample) -> str:
     return " ".join(parts)
 
 
-def rows(samples: Iterable[Sample], cuts: Iterable[FaceCrop], detector: Detector) -> Iterator[dict[str, Any]]:
+def rows(samples: Iterable[Sample], crops: Iterable[FaceCrop], detector: Detector) -> Iterator[dict[str, Any]]:
     """The row of each sample, in order, the detector being shown up to 32 crops at a time.
 
     Raises:
@@ -131,7 +131,7 @@ def rows(samples: Iterable[Sample], cuts: Iterable[FaceCrop], detector: Detector
     """
     held: list[tuple[Sample, FaceCrop]] = []
     waiting = 0  # of the held, how many the detector has to see
-    for pair in zip(samples, cuts, strict=True):
+    for pair in zip(samples, crops, strict=True):
         held.append(pair)
         waiting += pair[1].status is Status.OK
         if waiting == _BATCH or len(held) >= 8 * _BATCH:
@@ -141,21 +141,21 @@ def rows(samples: Iterable[Sample], cuts: Iterable[FaceCrop], detector: Detector
 
 
 def _judged(held: Sequence[tuple[Sample, FaceCrop]], detector: Detector) -> Iterator[dict[str, Any]]:
-    crops = [cut.crop[None] for _, cut in held if cut.crop is not None]
+    crops = [face.crop[None] for _, face in held if face.crop is not None]
     scored = iter(_run(detector, np.concatenate(crops)) if crops else ())
-    further = [cut.others for _, cut in held if cut.others is not None]
+    further = [face.others for _, face in held if face.others is not None]
     further_scores = iter([score for score, _ in _run(detector, np.concatenate(further))] if further else ())
-    for sample, cut in held:
-        row = _blank(sample, cut)
-        if cut.crop is not None:
+    for sample, face in held:
+        row = _blank(sample, face)
+        if face.crop is not None:
             score, plane = next(scored)
             calibration = detector.card.calibration
             row["score"] = score
-            faces = 0 if cut.others is None else len(cut.others)
+            faces = 0 if face.others is None else len(face.others)
             row["highest"] = max([score, *islice(further_scores, faces)])
             row["verdict"] = None if calibration is None else str(calibration.verdict(score))
-            if plane is not None and cut.truth is not None:
-                row |= _map_row(plane, cut.truth, sample.label)
+            if plane is not None and face.truth is not None:
+                row |= _map_row(plane, face.truth, sample.label)
         yield row
 
 
@@ -171,13 +171,13 @@ def _run(detector: Detector, crops: Any) -> list[tuple[float, Plane | None]]:
     return [(float(value), plane) for value, plane in zip(score, maps, strict=True)]
 
 
-def _blank(sample: Sample, cut: FaceCrop) -> dict[str, Any]:
+def _blank(sample: Sample, face: FaceCrop) -> dict[str, Any]:
     return {
         **dict.fromkeys(SCHEMA),
         **{name: getattr(sample, name) for name in ("label", "method", "dataset", "person")},
-        **{name: getattr(cut, name) for name in ("faces", "side_px", "mask_outside")},
+        **{name: getattr(face, name) for name in ("faces", "side_px", "mask_outside")},
         **{"path": str(sample.path), "identities": list(sample.identities), "stamp": stamp(sample)},
-        **{"status": str(cut.status), "note": cut.note or None},
+        **{"status": str(face.status), "note": face.note or None},
     }
 
 

@@ -58,14 +58,14 @@ def is_judged(plan: Plan, run: Run, need: Needs) -> bool:
 
 
 def judge(
-    plan: Plan, run: Run, need: Needs, cutter: CropCache, *, progress: Progress, workers: int | None = None
+    plan: Plan, run: Run, need: Needs, cropper: CropCache, *, progress: Progress, workers: int | None = None
 ) -> None:
     """Measure what is asked of a finished run."""
     sets = bool(plan.settings.set)  # what is judged is then the same for all
     if need.scores != set() and not (sets and scores(plan, run) is not None):
         folder = plan.folder(run)
         manifest = plan.judged_manifest if sets else plan.manifest_of(run.name)
-        options: dict[str, Any] = {"progress": progress, "cutter": cutter, "workers": 0 if sets else workers}
+        options: dict[str, Any] = {"progress": progress, "cropper": cropper, "workers": 0 if sets else workers}
         options["methods"] = None if sets or need.scores is None else sorted(need.scores)
         score(manifest, folder, plan.out / "scores" / folder.name, **options)
     if need.maps:
@@ -98,7 +98,7 @@ def undamaged(plan: Plan, manifest: Path, detector: Path | Detector, name: str, 
 
 
 class CropCache:
-    """``evaluation.crops.crop_samples`` that cuts a photograph once for all detectors of a crop profile."""
+    """``evaluation.crops.crop_samples`` that crops a photograph once for all detectors of a crop profile."""
 
     def __init__(self) -> None:
         self._crops: dict[CropProfile, dict[str, FaceCrop]] = {}

@@ -107,7 +107,7 @@ class Plan:
         return found
 
     def origin(self, run: Run) -> Run:
-        """Return the run that a run begins from: of the same seed, or, if there is none, of the first."""
+        """Return the run that initializes a run: of the same seed, or, if there is none, of the first."""
         others = self.seeded(self.sections[run.name].begins_from)
         same = [other for other in others if other.seed == run.seed]
         return (same or others)[0]

@@ -41,7 +41,7 @@ class RunSection(Recipe):
     manifest: str = ""  # the experiment's, if empty
     labels: Literal["true", "permuted"] = "true"  # permuted: dealt at random, as a null case
     seeds: list[int] | None = None  # the experiment's if left out; empty: that of the training recipe
-    begins_from: str = Field("", alias="from")  # a run whose weights this one begins from: same seed, or its first
+    begins_from: str = Field("", alias="from")  # a run whose weights initialize this one: same seed, or its first
     cells: str = ""  # a search, whose cells are the net's
     parameters: int | None = Field(None, ge=1)  # the net gets the most channels with which it has no more than these
     masks: int = Field(0, ge=0)  # of a finetuning: so many answered by the manifest
@@ -153,12 +153,12 @@ def _check(settings: ExperimentRecipe, recipe: Path) -> None:
 
 def _check_run(run: RunSection, runs: Mapping[str, RunSection], before: set[str], recipe: Path) -> None:
     if run.begins_from and run.begins_from not in before:
-        raise RecipeError(f"{recipe}: {run.name}: no run {run.begins_from!r} before it to begin from")
+        raise RecipeError(f"{recipe}: {run.name}: no run {run.begins_from!r} before it to initialize it from")
     if run.cells and (run.cells not in before or runs[run.cells].kind != "search"):
         raise RecipeError(f"{recipe}: {run.name}: no search {run.cells!r} before it whose cells it could take")
     if run.kind == "finetune":
         if not run.begins_from or runs[run.begins_from].kind != "lae":
-            raise RecipeError(f"{recipe}: {run.name}: a finetuning begins from a run of the kind 'lae'")
+            raise RecipeError(f"{recipe}: {run.name}: a finetuning is initialized from a run of the kind 'lae'")
         if not run.masks:
             raise RecipeError(f"{recipe}: {run.name}: a finetuning needs masks: say how many")
     elif not run.recipe:

@@ -92,7 +92,7 @@ def run_experiment(
 class _Runner:
     def __init__(self, plan: Plan, jobs: int, ray_address: str, progress: Progress) -> None:
         self.plan, self.jobs, self.ray_address, self.progress = plan, jobs, ray_address, progress
-        self.needs, self.cutter = measure.needs(plan), measure.CropCache()
+        self.needs, self.cropper = measure.needs(plan), measure.CropCache()
 
     def work(self, parts: Sequence[tuple[Run, ...]], analyse: bool = False) -> Iterator[Outcome]:
         plan = self.plan
@@ -114,13 +114,13 @@ class _Runner:
         plan = self.plan
         if job.analyse:
             return [
-                _tried(f"{job.runs[0]}: {name}", step) for name, step in saliency.steps(plan, job.runs, self.cutter)
+                _tried(f"{job.runs[0]}: {name}", step) for name, step in saliency.steps(plan, job.runs, self.cropper)
             ]
         (run,) = job.runs
 
         def train_and_judge() -> str:
             text = train(plan, run, threads=threads, progress=progress)
-            measure.judge(plan, run, self.needs[run.name], self.cutter, progress=progress, workers=threads and 0)
+            measure.judge(plan, run, self.needs[run.name], self.cropper, progress=progress, workers=threads and 0)
             return text
 
         return [_tried(str(run), train_and_judge)]

@@ -194,7 +194,7 @@ class MaskGainSection(BaseSection):
         return [task.unseen for task in self.tasks]
 
     def scores_of(self, plan: Plan) -> Iterator[tuple[str, Sequence[str]]]:
-        """Yield the finetuned runs, and those that they begin from, on the unseen method of their task."""
+        """Yield the finetuned runs, and those that initialize them, on the unseen method of their task."""
         for task in self.tasks:
             origins = [plan.sections[name].begins_from for name in task.runs]
             yield from ((name, [task.unseen]) for name in (*task.runs, *origins))

@@ -76,7 +76,7 @@ def build(
 
     Raises:
         RecipeError: the recipe does not fit.
-        ForgeError: an unknown method, one whose network was not fitted, or ``out`` holds another set.
+        ForgeError: an unknown method, one whose generator was not trained, or ``out`` holds another set.
         ManifestError: the photographs cannot be used, or one person is in two splits.
     """
     settings = config.load(recipe, BuildRecipe, overrides)

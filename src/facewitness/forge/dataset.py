@@ -54,11 +54,11 @@ def forge_dataset(
 
     ``source`` is anything that ``data.sources.read`` knows; data without splits is divided by identity before it is
     forged, so that a forgery's donor is of the same split. ``limit`` takes that
-    many photographs, spread evenly. Without ``methods`` all are taken that are at hand: those whose network was not
+    many photographs, spread evenly. Without ``methods`` all are taken that are at hand: those whose generator was not
     fitted are passed over. Started again with the same settings, it goes on where it stopped.
 
     Raises:
-        ForgeError: an unknown method, one without its network, nobody who may be forged, or ``out`` holds a set made
+        ForgeError: an unknown method, one without its generator, nobody who may be forged, or ``out`` holds a set made
             with other settings or cannot be written.
     """
     chosen = check_methods(methods) or [name for name, m in METHODS.items() if not m.network or generators.ready(name)]

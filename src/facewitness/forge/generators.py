@@ -64,7 +64,7 @@ def card(method: str) -> Mapping[str, Any]:
 
 
 class Square(NamedTuple):
-    """The aligned square that a network sees of a portrait."""
+    """The aligned square that a generator sees of a portrait."""
 
     image: Image  # (S, S, 3)
     landmarks: Points  # (68, 2) px in the square
@@ -93,7 +93,7 @@ class Network:
         return CropProfile(size_px=int(self.card["size_px"]), margin=float(self.card["margin"]))
 
     def square(self, target: Portrait) -> Square:
-        """Cut what the network sees of a portrait."""
+        """Crop what the generator sees of a portrait."""
         return square(target, self.profile)
 
 
@@ -104,7 +104,7 @@ def square(target: Portrait, profile: CropProfile) -> Square:
 
 
 def lay_back(target: Image, made: NDArray[np.float32], weight: Plane, matrix: NDArray[Any]) -> Image:
-    """The photograph with a network's picture (S, S, 3), 0..255, laid over it by ``weight`` (S, S) in 0..1."""
+    """The photograph with a generator's picture (S, S, 3), 0..255, laid over it by ``weight`` (S, S) in 0..1."""
     size = target.shape[1::-1]
     flags = cv2.WARP_INVERSE_MAP
     rgb = cv2.warpAffine(made, matrix, size, flags=flags | cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
@@ -124,7 +124,7 @@ def picture(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def load(method: str) -> Network:
-    """The network of a method; loaded once for as long as its file stays the same.
+    """The generator of a method; loaded once for as long as its file stays the same.
 
     Raises:
         ForgeError: it was not fitted yet, or its files do not fit each other or this version.

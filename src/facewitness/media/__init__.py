@@ -1,1 +1,1 @@
-"""Photographs, faces and crops: what is read, found, cut and pasted back."""
+"""Photographs, faces and crops: what is read, found, cropped and pasted back."""

@@ -1,4 +1,4 @@
-"""Find every face in a photograph, cut the square a detector sees, and paste a crop's map back on the source grid.
+"""Find every face in a photograph, crop the square a detector sees, and paste a crop's map back on the source grid.
 
 Who finds the faces is part of a crop profile. Pixel centres lie on whole numbers throughout, as in OpenCV.
 """

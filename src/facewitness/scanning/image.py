@@ -83,7 +83,7 @@ def scan(path: Path, detector: Detector) -> Report:
 
 
 def prepare(path: Path, profile: CropProfile, preview_px: int = 0) -> Prepared:
-    """Hash and read a file, find its faces and cut their crops; with ``preview_px``, also a copy of that side."""
+    """Hash and read a file, find its faces and crop them; with ``preview_px``, also a copy of that side."""
     digest = None
     try:
         digest = image.sha256(path)

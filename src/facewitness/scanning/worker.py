@@ -1,4 +1,4 @@
-"""One worker: a process of its own that reads files, finds faces and cuts crops, until its input ends.
+"""One worker: a process of its own that reads files, finds faces and crops them, until its input ends.
 
 It is started as a plain program rather than through ``multiprocessing``, so that a caller's main module is not run
 again in it, and so that a crash of a decoder or of the face finder takes nothing else with it. Messages are pickles

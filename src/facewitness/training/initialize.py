@@ -38,14 +38,14 @@ class TemplateLearner(Protocol):
 
 @runtime_checkable
 class Pretrained(Protocol):
-    """A net of which parts can begin as ImageNet's."""
+    """A net of which parts can be initialized from ImageNet's weights."""
 
     def load_imagenet(self) -> None:
         """Take the published weights, downloading them where they are not at hand."""
 
 
 def initialize(graph: Graph, settings: TrainRecipe, train_set: Pairs) -> None:
-    """Give the net its first weights, then let it see what it wants to see of the training set.
+    """Initialize the weights of the net, then let it see what it wants to see of the training set.
 
     Raises:
         RecipeError: ``net.init`` cannot be had; nothing else is taken in its place.

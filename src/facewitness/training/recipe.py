@@ -19,7 +19,7 @@ class NetSection(Recipe):
 
     entry: str = "effnet-map"
     args: dict[str, float | int | str | bool] = Field(default_factory=dict)  # "genotype" may be a file of a search
-    init: str = "random"  # "random"; "imagenet", which may have to be downloaded; or a run folder to begin from
+    init: str = "random"  # "random"; "imagenet", which may have to be downloaded; or a run folder to initialize from
 
     @field_validator("args")
     @classmethod

@@ -138,7 +138,7 @@ class MeanMap:
 def mean_map(
     manifest: Path, methods: Sequence[str], profile: CropProfile, *, most: int = 200, seed: int = 0
 ) -> MeanMap:
-    """The mean fakeness of at most ``most`` training fakes of each method, cut with a profile.
+    """The mean fakeness of at most ``most`` training fakes of each method, cropped with a profile.
 
     Raises:
         ManifestError: the manifest cannot be used, or no training fake of these methods has a known fakeness.

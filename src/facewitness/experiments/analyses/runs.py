@@ -31,7 +31,7 @@ def render(context: Context, section: RunsSection) -> Rendered:
                 markdown.human_count(parameters),
             )
         )
-    head = ("run", "recipe", "begins from", "trained on", "changed", "cells", "seeds", "parameters")
+    head = ("run", "recipe", "initialized from", "trained on", "changed", "cells", "seeds", "parameters")
     common = [f"Of all of the kind {kind}: `{'`, `'.join(changes)}`." for kind, changes in plan.settings.common.items()]
     return Rendered(section_text(section.title or "Runs", section.text, markdown.table(head, rows), *common), [])
 

@@ -43,13 +43,13 @@ def chains(plan: Plan) -> list[tuple[Run, ...]]:
     return [chain for study in studies(plan) for chain in study.chains()]
 
 
-def steps(plan: Plan, chain: tuple[Run, ...], cutter: CropCache) -> Iterator[tuple[str, Callable[[], str]]]:
+def steps(plan: Plan, chain: tuple[Run, ...], cropper: CropCache) -> Iterator[tuple[str, Callable[[], str]]]:
     """Yield the analyses of a chain whose runs are finished, by name."""
     for study in studies(plan):
         if chain in study.chains():
-            yield "neurons", lambda study=study: _read_neurons(study, chain, cutter)  # type: ignore[misc]
-            yield "saliency", lambda study=study: _compare(study, chain, cutter)  # type: ignore[misc]
-            yield "pictures", lambda study=study: _draw(study, chain, cutter)  # type: ignore[misc]
+            yield "neurons", lambda study=study: _read_neurons(study, chain, cropper)  # type: ignore[misc]
+            yield "saliency", lambda study=study: _compare(study, chain, cropper)  # type: ignore[misc]
+            yield "pictures", lambda study=study: _draw(study, chain, cropper)  # type: ignore[misc]
 
 
 def status(plan: Plan, chain: tuple[Run, ...]) -> dict[Run, str]:
@@ -64,7 +64,7 @@ def status(plan: Plan, chain: tuple[Run, ...]) -> dict[Run, str]:
     return found
 
 
-def _read_neurons(study: Study, chain: tuple[Run, ...], cutter: CropCache) -> str:
+def _read_neurons(study: Study, chain: tuple[Run, ...], cropper: CropCache) -> str:
     from facewitness.detectors.torch_backend import load_run
     from facewitness.explain import neurons
 
@@ -74,7 +74,7 @@ def _read_neurons(study: Study, chain: tuple[Run, ...], cutter: CropCache) -> st
         detector = load_run(study.plan.folder(run)) if missing else None
         for name in missing:
             assert detector is not None
-            places, crops = study.crops(study.draw(name, study.section.neurons), detector, cutter)
+            places, crops = study.crops(study.draw(name, study.section.neurons), detector, cropper)
             try:
                 read = neurons.read(detector.graph, crops)
             except CardError as error:  # no dense layer; the report says what is missing
@@ -87,7 +87,7 @@ def _read_neurons(study: Study, chain: tuple[Run, ...], cutter: CropCache) -> st
     return "; ".join(["read", *without])
 
 
-def _compare(study: Study, chain: tuple[Run, ...], cutter: CropCache) -> str:
+def _compare(study: Study, chain: tuple[Run, ...], cropper: CropCache) -> str:
     """Write the SSIM of the runs' maps for every set: a row for each fake, pair and kind of map."""
     from facewitness.detectors.torch_backend import load_run
     from facewitness.explain.gradcam import grad_cam, guided_grad_cam
@@ -99,7 +99,7 @@ def _compare(study: Study, chain: tuple[Run, ...], cutter: CropCache) -> str:
     rows: list[dict[str, Any]] = []
     for name in [*study.section.unseen, study.of(chain[0]).root]:
         chosen = study.draw(name, study.section.pictures, fakes_only=True)
-        places, crops = study.crops(chosen, detectors["original"], cutter)
+        places, crops = study.crops(chosen, detectors["original"], cropper)
         batches = [crops[start : start + _BATCH] for start in range(0, len(crops), _BATCH)]
         for kind, explain in zip(MAPS, (guided_grad_cam, grad_cam), strict=True):
             maps = {
@@ -123,7 +123,7 @@ def _similarity(first: NDArray[np.float32], second: NDArray[np.float32]) -> floa
     return ssim(first, second) if first.any() and second.any() else None
 
 
-def _draw(study: Study, chain: tuple[Run, ...], cutter: CropCache) -> str:
+def _draw(study: Study, chain: tuple[Run, ...], cropper: CropCache) -> str:
     """Keep crops that may be shown, and the Grad-CAM of the chain's detectors for them."""
     from facewitness.detectors.torch_backend import load_run
     from facewitness.explain.gradcam import grad_cam
@@ -133,7 +133,7 @@ def _draw(study: Study, chain: tuple[Run, ...], cutter: CropCache) -> str:
         return "drawn before" if shown else "none: nobody in these sets agreed to be shown"
     runs = {study.of(run).type: run for run in chain if study.of(run).type in STUDIED}
     detectors = {trained: load_run(study.plan.folder(run)) for trained, run in runs.items()}
-    _, crops = study.crops(shown, detectors["original"], cutter)
+    _, crops = study.crops(shown, detectors["original"], cropper)
     maps = {trained: grad_cam(detector.card, detector.graph, crops) for trained, detector in detectors.items()}
     with storage.atomic_write(file) as part:
         np.savez_compressed(part, allow_pickle=False, crops=crops, **maps)

@@ -106,15 +106,15 @@ class Study:
         return [place for turn in turns for place in turn if place is not None][:_SHOWN]
 
     def crops(
-        self, places: list[int], detector: Detector, cutter: CropCache
+        self, places: list[int], detector: Detector, cropper: CropCache
     ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         """Return the crops (N, S, S, 3) of some photographs, and the places of those in which a face was found.
 
         Raises:
             FacewitnessError: no face was found in any.
         """
-        cut = cutter([self.judged.samples[place] for place in places], detector.card.crop, 0)
-        found = [(place, face.crop) for place, face in zip(places, cut, strict=True) if face.crop is not None]
+        cropped = cropper([self.judged.samples[place] for place in places], detector.card.crop, 0)
+        found = [(place, face.crop) for place, face in zip(places, cropped, strict=True) if face.crop is not None]
         if not found:
             raise FacewitnessError("no face was found in any photograph of a set")
         return np.array([place for place, _ in found], np.int64), np.stack([crop for _, crop in found])

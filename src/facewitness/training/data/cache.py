@@ -100,7 +100,7 @@ def cached_faces(
 def face_window(
     rgb: Image, landmarks: Points, side_px: int, region: Image | None = None
 ) -> tuple[Portrait, NDArray[np.uint8]]:
-    """Cut the window of a face and, alike, of its region."""
+    """Crop the window of a face and, alike, of its region."""
     low, high = landmarks.min(0), landmarks.max(0)
     centre, reach = (low + high) / 2, float((high - low).max()) * _REACH
     left, top = np.maximum(np.floor(centre - reach), 0).astype(int)

@@ -1,4 +1,4 @@
-"""What a worker does for ``prepare``: decode frames of one video or picture, find faces, cut them and their masks.
+"""What a worker does for ``prepare``: decode frames of one video or picture, find faces, crop them and their masks.
 
 Nothing is written here. Which of the faces are kept is settled when all frames are known (``prepare``).
 """
@@ -28,7 +28,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class EncodedCrop:
     """A face that was found: PNG files as bytes, so that a result is small on its way between processes."""
 
     box: Box
@@ -46,7 +46,7 @@ class Seen:
     index: int
     time_s: float | None
     status: Status
-    cuts: list[Cut] = field(default_factory=list)
+    crops: list[EncodedCrop] = field(default_factory=list)
     notes: tuple[str, ...] = ()  # "mask missing" and the like
 
 
@@ -73,8 +73,8 @@ def is_video(path: Path) -> bool:
     return path.suffix.lower() in video.SUFFIXES
 
 
-def cut(part: Part) -> Done:
-    """Find and cut the faces of a part. A file that cannot be read is a status, never an exception."""
+def crop_part(part: Part) -> Done:
+    """Find and crop the faces of a part. A file that cannot be read is a status, never an exception."""
     sample = part.sample
     try:
         if not is_video(sample.path):
@@ -129,28 +129,28 @@ def _seen(index: int, time_s: float | None, rgb: Image | None, part: Part, truth
         return Seen(index, time_s, Status.UNREADABLE)
     notes = tuple(value for value in truth if isinstance(value, str))
     found = faces.find(rgb, part.profile.finder)
-    cuts = [_one(rgb, face, part.profile, truth) for face in found]
-    if not cuts:
+    crops = [_one(rgb, face, part.profile, truth) for face in found]
+    if not crops:
         return Seen(index, time_s, Status.NO_FACE, [], notes)
-    kinds = {one.status for one in cuts}
-    return Seen(index, time_s, Status.OK if Status.OK in kinds else cuts[0].status, cuts, notes)
+    kinds = {one.status for one in crops}
+    return Seen(index, time_s, Status.OK if Status.OK in kinds else crops[0].status, crops, notes)
 
 
-def _one(rgb: Image, face: faces.Face, profile: CropProfile, truth: Truth) -> Cut:
+def _one(rgb: Image, face: faces.Face, profile: CropProfile, truth: Truth) -> EncodedCrop:
     status = faces.status(face, profile)
     if status is not Status.OK:
-        return Cut(face.box, face.landmarks, status)
+        return EncodedCrop(face.box, face.landmarks, status)
     crop, matrix = faces.crop(rgb, face.landmarks, profile)
     mask, region = truth
-    return Cut(
+    return EncodedCrop(
         face.box,
         faces.moved(face.landmarks, matrix),
         Status.OK,
         image.encode(crop, "png"),
         b""
         if mask is None or isinstance(mask, str)
-        else image.encode_plane16(_cut_plane(_gray(mask), rgb, matrix, profile)),
-        b"" if region is None or isinstance(region, str) else _binary(_cut_plane(_gray(region), rgb, matrix, profile)),
+        else image.encode_plane16(_crop_plane(_gray(mask), rgb, matrix, profile)),
+        b"" if region is None or isinstance(region, str) else _binary(_crop_plane(_gray(region), rgb, matrix, profile)),
     )
 
 
@@ -161,8 +161,8 @@ def _gray(truth: NDArray[np.uint8] | Plane) -> Plane:
     return np.asarray(truth, np.float32)
 
 
-def _cut_plane(plane: Plane, rgb: Image, matrix: NDArray[np.float64], profile: CropProfile) -> Plane:
-    """Cut a mask like its picture. A mask of another size is scaled to the picture first."""
+def _crop_plane(plane: Plane, rgb: Image, matrix: NDArray[np.float64], profile: CropProfile) -> Plane:
+    """Crop a mask like its picture. A mask of another size is scaled to the picture first."""
     if plane.shape != rgb.shape[:2]:
         plane = np.asarray(cv2.resize(plane, rgb.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.float32)
     size = (profile.size_px, profile.size_px)
