@@ -1,4 +1,4 @@
-"""Facewitness finds and locates face forgeries that the detector has never seen.
+"""Facewitness detects and locates manipulated faces in photographs.
 
 Public names, nothing else. Importing this package loads NumPy and no runtime; ``load`` and ``scan`` bring what they
 need, and ``train``, ``forge_dataset``, ``evaluate`` and ``prepare`` are imported when they are first asked for.

@@ -211,7 +211,7 @@ def test_left_out_methods_are_judged_alone(made: Path, tmp_path: Path, monkeypat
     assert "| AUC on whiten2 when trained without it | to be reported | 1.000 (1.000-1.000) | reported |" in text
     assert "fake.without `222222222222`" in text
     short = readme.read_text()
-    assert short.startswith("before\n<!-- results -->\n| forgery | AUC |")
+    assert short.startswith("before\n<!-- results -->\n| method | AUC |")
     assert short.endswith("<!-- /results -->\nafter\n")
     assert "old" not in short
     assert next(line for line in short.splitlines() if line.startswith("| whiten2")).endswith("| 1.000 (1.000-1.000) |")

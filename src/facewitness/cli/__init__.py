@@ -24,7 +24,8 @@ from facewitness.cli.train import lae_app, train_app
 
 app = typer.Typer(
     cls=CommandGroup,
-    help="Find and locate face forgeries that the detector has never seen.",
+    help="Detects and locates manipulated faces in photographs; how far that holds for methods absent from training is "
+    "measured in its documentation.",
     epilog="Example: facewitness scan photo.jpg holiday/ --out report",
     add_completion=False,
     pretty_exceptions_enable=False,

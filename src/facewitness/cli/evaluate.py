@@ -92,7 +92,12 @@ def robustness(
     ] = None,
     limit: LimitOption = None,
     target: Annotated[
-        str, typer.Option(metavar="KIND", help="Truth of a map from the damaged pair, or the damaged fake alone.")
+        str,
+        typer.Option(
+            metavar="KIND",
+            help="pair: the truth of a map is the damaged fake against its original damaged alike; fake: against the "
+            "undamaged original.",
+        ),
     ] = "pair",
     report_file: ReportOption = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of noise and of what is drawn.")] = 0,

@@ -50,7 +50,9 @@ RecipeArgument = Annotated[
 DataArgument = Annotated[
     Path,
     typer.Argument(
-        metavar="DATA", exists=True, help="A manifest, or a folder: real/ fake/ (masks/), or photographs alone."
+        metavar="DATA",
+        exists=True,
+        help="A manifest, a photograph, or a folder: real/ fake/ (masks/), faces.csv, or photographs alone.",
     ),
 ]
 RunOption = Annotated[

@@ -86,7 +86,7 @@ def insert(file: Path, folder: Path, *, left_out: Mapping[str, Path] | None = No
         unseen = others[method].row("auc", method) if method in others else {}
         values = (number(main.row(metric, method)) for metric in ("auc", "recall@threshold", "iou@0.5"))
         rows.append((method, *values, number(unseen)))
-    head = ("forgery", "AUC", "called fake", "map IoU", "AUC of a detector that never saw it")
+    head = ("method", "AUC", "called fake", "map IoU", "AUC when trained without it")
     alarms = []
     for name in main.sources:
         row = main.row("false_positive_rate@threshold", source=name)

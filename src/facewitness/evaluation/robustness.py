@@ -112,7 +112,8 @@ def measure(
         operators: of ``media.degrade.OPERATORS``, at all their levels; level 0 is always there.
         disorganised: also divide every crop in four and shuffle it.
         limit: at most so many reals, and so many fakes of each method, drawn by the seed.
-        target: what the truth of a damaged forgery is worked out from.
+        target: what a damaged forgery is compared with for the truth of its map: ``pair``, its original damaged alike;
+            ``fake``, its undamaged original.
         seed: of noise, of the shuffling and of what is drawn.
         workers: processes that damage photographs; None takes one per core.
         progress: receives events; see ``compute.progress``.
