@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from facewitness.forge import generators
 from facewitness.forge.manipulations import attribute, mouth
+from facewitness.forge.manipulations.reconstruction import RECONSTRUCT
 
 SIZE = 48
 NOISE = 6
@@ -23,6 +24,7 @@ INPUTS = {
     "attribute-bilinear": attribute.INPUTS,
     "inpaint-conv": 4,
     "synthesis": 0,
+    **dict.fromkeys(RECONSTRUCT, 3),
 }
 GROUPS = 3  # decoders of the stand-in for deepfake
 
@@ -43,7 +45,7 @@ def install(home: Path) -> None:
 
 
 def _from_square(inputs: int, method: str, seed: int) -> onnx.ModelProto:
-    """A mean over 5 x 5 pixels and a random mixture of the channels."""
+    """A mean over 5 x 5 pixels and a random mixture of the channels; of any size where a reconstruction is wanted."""
     rng = np.random.default_rng(seed)
     outputs = 3 * GROUPS if method == "deepfake" else 3
     kernel = rng.uniform(0, 0.02, (outputs, inputs, 5, 5)).astype(np.float32)
@@ -51,7 +53,8 @@ def _from_square(inputs: int, method: str, seed: int) -> onnx.ModelProto:
         helper.make_node("Conv", ["input", "kernel"], ["mixed"], pads=[2, 2, 2, 2]),
         helper.make_node("Sigmoid", ["mixed"], ["made"]),
     ]
-    return _model(nodes, (1, inputs, SIZE, SIZE), (1, outputs, SIZE, SIZE), {"kernel": kernel})
+    sides: tuple[int | str, ...] = ("height", "width") if method in RECONSTRUCT else (SIZE, SIZE)
+    return _model(nodes, (1, inputs, *sides), (1, outputs, *sides), {"kernel": kernel})
 
 
 def _from_noise(seed: int) -> onnx.ModelProto:
@@ -67,7 +70,10 @@ def _from_noise(seed: int) -> onnx.ModelProto:
 
 
 def _model(
-    nodes: list[onnx.NodeProto], given: tuple[int, ...], made: tuple[int, ...], values: dict[str, np.ndarray]
+    nodes: list[onnx.NodeProto],
+    given: tuple[int | str, ...],
+    made: tuple[int | str, ...],
+    values: dict[str, np.ndarray],
 ) -> onnx.ModelProto:
     graph = helper.make_graph(
         nodes,

@@ -4,7 +4,16 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from facewitness.forge.forgery import Method
-from facewitness.forge.manipulations import attribute, inpainting, mouth, pseudo, reenactment, swap, synthesis
+from facewitness.forge.manipulations import (
+    attribute,
+    inpainting,
+    mouth,
+    pseudo,
+    reconstruction,
+    reenactment,
+    swap,
+    synthesis,
+)
 
 _ALL = (
     Method(
@@ -82,6 +91,16 @@ _ALL = (
         keeps_identity=False,
         whole=True,
         network=True,
+    ),
+    *(
+        Method(
+            f"reconstruct-{kind}",
+            "reconstruction",
+            f"the photograph or its face as an autoencoder draws it: {how}",
+            reconstruction.RECONSTRUCT[f"reconstruct-{kind}"],
+            network=True,
+        )
+        for kind, how in reconstruction.KINDS.items()
     ),
     Method("selfblend", "pseudo", "the face blended with an altered copy of itself", pseudo.selfblend),
     Method(

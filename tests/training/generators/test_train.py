@@ -15,9 +15,9 @@ from facewitness.forge.methods import METHODS
 from facewitness.forge.render import forge_one
 from facewitness.media import faces
 from facewitness.training.generators.adversarial import difference, hinge, steepness, window
-from facewitness.training.generators.generator import Critic, Generator
+from facewitness.training.generators.generator import UPSAMPLERS, Critic, FirUp, Generator, Quantizer
 from facewitness.training.generators.tasks import TASKS, Face, components, groups
-from facewitness.training.generators.train import mirrored, train_generator
+from facewitness.training.generators.train import mirrored, tile, train_generator
 from facewitness.training.losses import discriminated, fooled
 from facewitness.types import CropProfile, ForgeError, RecipeError
 from tests.fakes import astronaut
@@ -70,13 +70,46 @@ def test_the_mouth_is_not_given_away(head: Portrait) -> None:
     assert np.abs(example.input[:3] - example.truth)[:, ~(example.weight > 0.06)].max() < 0.002
 
 
-@pytest.mark.parametrize("up", ["transposed", "nearest", "bilinear"])
+@pytest.mark.parametrize("up", UPSAMPLERS)
 @pytest.mark.parametrize("skip", [True, False])
 def test_the_generator_keeps_size_and_range(up: str, skip: bool) -> None:
     made = Generator(32, 5, width=4, depth=3, up=up, skip=skip, decoders=2).eval()(torch.rand(2, 5, 32, 32)).detach()
     assert made.shape == (2, 6, 32, 32)
     assert float(made.min()) >= 0
     assert float(made.max()) <= 1
+
+
+def test_the_up_sampling_of_stylegan_keeps_the_scale_of_its_features() -> None:
+    torch.manual_seed(0)
+    layer = FirUp(16, 8)
+    with torch.no_grad():
+        layer.style.weight.zero_()
+        layer.style.bias.fill_(4.0)  # five times as large: the demodulation takes it back
+    made = layer(torch.randn(2, 16, 32, 32)).detach()
+    assert made.shape == (2, 8, 64, 64)
+    assert 0.2 < float(made.std()) < 1.0  # of 1, less what the low-pass takes away
+
+
+def test_quantised_features_take_few_values_and_pass_gradients() -> None:
+    torch.manual_seed(0)
+    layer = Quantizer(16, 5)
+    layer.widen.weight.data = torch.eye(16)[:, :, None, None]
+    layer.widen.bias.data.zero_()
+    features = torch.randn(1, 16, 8, 8, requires_grad=True)
+    made = layer(features * 3)
+    assert set(made.detach().unique().tolist()) <= {-2.0, -1.0, 0.0, 1.0, 2.0}
+    made.sum().backward()
+    assert features.grad is not None
+    assert float(features.grad.abs().sum()) > 0
+
+
+def test_a_tile_is_cut_from_anywhere_and_mirrored_where_the_picture_is_smaller(head: Portrait) -> None:
+    rng = np.random.default_rng(0)
+    small = tile(head, 32, rng)
+    assert small.image.shape == (32, 32, 3)
+    moved = (head.landmarks - small.landmarks)[0].round().astype(int)
+    np.testing.assert_array_equal(small.image, head.image[moved[1] : moved[1] + 32, moved[0] : moved[0] + 32])
+    assert tile(head, 128, rng).image.shape == (128, 128, 3)
 
 
 def test_logistic_and_steepness_by_hand() -> None:
@@ -145,7 +178,11 @@ def test_groups_and_components(head: Portrait) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "extra"), [("inpaint-conv", ()), ("deepfake", ("data.groups=2",)), ("synthesis", ("net.noise=2",))]
+    ("name", "extra"),
+    [
+        *(("inpaint-conv", ()), ("deepfake", ("data.groups=2",)), ("synthesis", ("net.noise=2",))),
+        *(("reconstruct-fir-8", ()), ("reconstruct-quantised-4", ())),
+    ],
 )
 def test_a_network_is_fitted_published_and_used(
     name: str, extra: tuple[str, ...], head: Portrait, toy_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -6,21 +6,26 @@ two manipulations can differ in one of them and in nothing else.
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-Upsampler = Literal["transposed", "nearest", "bilinear"]
+Upsampler = Literal["transposed", "nearest", "bilinear", "shuffle", "fir"]
+UPSAMPLERS: tuple[str, ...] = get_args(Upsampler)
 MAX_WIDTH = 256
+LATENT = 16
+"""Channels that are quantised where ``levels`` asks for it."""
 
 
 class Generator(nn.Module):
     """Encoder and decoder(s): (N, inputs, S, S) to (N, decoders * 3, S, S) in 0..1.
 
     With ``noise`` > 0 the input is a vector (N, noise) instead, which a linear layer unfolds into a coarse picture
-    (3, S / 2, S / 2) for the encoder to start from.
+    (3, S / 2, S / 2) for the encoder to start from. With ``levels`` > 0 the deepest features are quantised to that
+    many values in each of ``LATENT`` channels. Without ``noise`` the picture may have any sides divisible by 2^depth.
     """
 
     def __init__(
@@ -35,6 +40,7 @@ class Generator(nn.Module):
         dilations: Sequence[int] = (),
         decoders: int = 1,
         noise: int = 0,
+        levels: int = 0,
     ) -> None:
         super().__init__()
         widths = [min(width * 2**level, MAX_WIDTH) for level in range(depth + 1)]
@@ -42,7 +48,8 @@ class Generator(nn.Module):
         self.unfold = nn.Linear(noise, 3 * (size_px // 2) ** 2) if noise else None
         self.stem = _block(3 if noise else inputs, widths[0])
         self.downs = nn.ModuleList(_block(a, b, stride=2) for a, b in itertools.pairwise(widths))
-        self.middle = nn.Sequential(*(_block(widths[-1], widths[-1], dilation=rate) for rate in (*dilations, 1)))
+        middle = [_block(widths[-1], widths[-1], dilation=rate) for rate in (*dilations, 1)]
+        self.middle = nn.Sequential(*middle, *([Quantizer(widths[-1], levels)] if levels else []))
         self.decoders = nn.ModuleList(Decoder(widths, up, skip=skip) for _ in range(decoders))
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -114,8 +121,56 @@ def _block(inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1) -> 
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2))
 
 
+class Quantizer(nn.Module):
+    """Rounds features to a grid of ``levels`` values a channel; gradients pass through (Mentzer et al., FSQ, 2024)."""
+
+    def __init__(self, width: int, levels: int) -> None:
+        super().__init__()
+        self.reach = (levels - 1) / 2
+        self.narrow, self.widen = nn.Conv2d(width, LATENT, 1), nn.Conv2d(LATENT, width, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """The features (N, C, h, w) that the grid's values stand for."""
+        value = torch.tanh(self.narrow(features)) * self.reach
+        return cast(Tensor, self.widen(value + (value.round() - value).detach()))
+
+
+class FirUp(nn.Module):
+    """StyleGAN2's up-sampling (Karras et al., 2020): kernel 1 3 3 1, a modulated and demodulated convolution, noise.
+
+    The style is an affine function of the mean features; the noise is a fixed tile.
+    """
+
+    kernel: Tensor
+    noise: Tensor
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
+        self.style = nn.Linear(inputs, inputs)
+        self.strength = nn.Parameter(torch.zeros(outputs, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(outputs, 1, 1))
+        line = torch.tensor([1.0, 3.0, 3.0, 1.0])
+        self.register_buffer("kernel", (line[:, None] * line / 16).expand(inputs, 1, 4, 4).clone())
+        self.register_buffer("noise", torch.randn(64, 64, generator=torch.Generator().manual_seed(0)))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (N, inputs, h, w) at twice their size, (N, outputs, 2h, 2w)."""
+        style = 1 + self.style(features.mean((2, 3)))
+        scaled = features * style[:, :, None, None]
+        large = F.conv_transpose2d(scaled, self.kernel, stride=2, padding=1, groups=self.kernel.shape[0])
+        power = style.square() @ self.weight.square().sum((2, 3)).T
+        made = F.conv2d(large, self.weight, padding=1) * torch.rsqrt(power + 1e-8)[:, :, None, None]
+        rows, columns = (torch.arange(side, device=made.device) % 64 for side in made.shape[2:])
+        return made + self.strength * self.noise[rows][:, columns] + self.bias
+
+
 def _up(inputs: int, outputs: int, kind: Upsampler) -> nn.Module:
     if kind == "transposed":
         return nn.ConvTranspose2d(inputs, outputs, 4, 2, 1)
+    if kind == "fir":
+        return FirUp(inputs, outputs)
+    if kind == "shuffle":
+        return nn.Sequential(nn.Conv2d(inputs, outputs * 4, 3, padding=1), nn.PixelShuffle(2))
     options = {"align_corners": False} if kind == "bilinear" else {}
     return nn.Sequential(nn.Upsample(scale_factor=2, mode=kind, **options), nn.Conv2d(inputs, outputs, 3, padding=1))

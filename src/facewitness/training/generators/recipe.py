@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from facewitness.config import Recipe
+from facewitness.training.generators.generator import UPSAMPLERS
 from facewitness.training.recipe import TrainerSection
 
 
@@ -14,10 +15,11 @@ class NetSection(Recipe):
     inputs: int = 3
     width: int = Field(24, ge=4)
     depth: int = Field(4, ge=1, le=7)
-    up: str = Field("nearest", pattern="^(transposed|nearest|bilinear)$")
+    up: str = Field("nearest", pattern=f"^({'|'.join(UPSAMPLERS)})$")
     skip: bool = True
     dilations: tuple[int, ...] = ()
     noise: int = Field(0, ge=0)
+    levels: int = Field(0, ge=0)
 
 
 class DataSection(Recipe):

@@ -51,6 +51,7 @@ class Task:
     size_px: int = 128
     groups: int = 1  # of people, each with its decoder
     local: bool = False  # a second critic looks at the region alone
+    native: bool = False  # taught on tiles at the photograph's own scale, and runs on pictures of any size
 
 
 def deepfake(face: Face, rng: np.random.Generator) -> Example:
@@ -100,7 +101,15 @@ def synthesis(face: Face, rng: np.random.Generator) -> Example:
     return Example(face.code, generators.planes(image), np.ones(image.shape[:2], np.float32))
 
 
-_EXAMPLES = {teach.__name__: teach for teach in (deepfake, neuraltextures, recolouring, completion, synthesis)}
+def reconstruction(face: Face, rng: np.random.Generator) -> Example:
+    """Draw the picture that is given."""
+    image = generators.planes(face.portrait.image)
+    return Example(image, image, np.ones(image.shape[1:], np.float32))
+
+
+_EXAMPLES = {
+    teach.__name__: teach for teach in (deepfake, neuraltextures, recolouring, completion, synthesis, reconstruction)
+}
 
 
 def _task(method: str, fields: dict[str, Any]) -> Task:

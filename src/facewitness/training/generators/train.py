@@ -96,9 +96,11 @@ class Squares(Dataset[dict[str, Tensor]]):
 
     def __init__(self, faces: FaceCache, samples: Sequence[Sample], task: Task, settings: GeneratorRecipe) -> None:
         self.task, self.seed = task, settings.seed
-        profile = CropProfile(size_px=settings.data.size_px, margin=settings.data.margin)
-        cut = (generators.square(faces.portrait(i), profile) for i in range(len(faces)))
-        self.portraits = [Portrait(square.image, square.landmarks) for square in cut]
+        self.size_px = settings.data.size_px
+        profile = CropProfile(size_px=self.size_px, margin=settings.data.margin)
+        windows = (faces.portrait(i) for i in range(len(faces)))
+        squares = (window if task.native else generators.square(window, profile) for window in windows)
+        self.portraits = [Portrait(square.image, square.landmarks) for square in squares]
         self.sources = [samples[i].dataset for i in faces.sample]
         count = settings.data.groups
         if len(self.portraits) < 2 * count:
@@ -109,14 +111,15 @@ class Squares(Dataset[dict[str, Tensor]]):
     def __len__(self) -> int:
         return len(self.portraits)
 
-    def face(self, index: int) -> Face:
-        """A square and what is known about it."""
+    def face(self, index: int, rng: np.random.Generator) -> Face:
+        """A square, or a tile drawn from a window, and what is known about it."""
         code = self.components.codes[index] if self.components else np.zeros(0, np.float32)
-        return Face(self.portraits[index], int(self.groups[index]), code)
+        portrait = tile(self.portraits[index], self.size_px, rng) if self.task.native else self.portraits[index]
+        return Face(portrait, int(self.groups[index]), code)
 
     def __getitem__(self, draw: Draw) -> dict[str, Tensor]:
         rng = np.random.default_rng((draw.seed, 11))
-        face = self.face(draw.index)
+        face = self.face(draw.index, rng)
         if not face.code.size and rng.random() < 0.5:
             face = face._replace(portrait=mirrored(face.portrait))
         example = self.task.example(face, rng)
@@ -126,6 +129,17 @@ class Squares(Dataset[dict[str, Tensor]]):
             "weight": torch.from_numpy(np.ascontiguousarray(example.weight, np.float32)),
             "group": torch.tensor(example.group),
         }
+
+
+def tile(portrait: Portrait, size_px: int, rng: np.random.Generator) -> Portrait:
+    """A square of a picture, anywhere in it, which is mirrored where it is smaller."""
+    image, points = portrait.image, portrait.landmarks
+    short = [max(0, size_px - side) for side in image.shape[:2]]
+    if any(short):
+        image = np.asarray(cv2.copyMakeBorder(image, 0, short[0], 0, short[1], cv2.BORDER_REFLECT), np.uint8)
+    top, left = (int(rng.integers(side - size_px + 1)) for side in image.shape[:2])
+    cut = np.ascontiguousarray(image[top : top + size_px, left : left + size_px])
+    return Portrait(cut, np.asarray(points - np.array([left, top]), np.float32))
 
 
 _MIRROR = np.array(
@@ -187,7 +201,7 @@ class Samples(callbacks.Callback):
             raise TypeError(f"samples are drawn from {Adversarial.__name__}, not from {type(pl_module).__name__}")
         chosen = np.linspace(0, len(self.squares) - 1, 8).astype(int)
         rng = np.random.default_rng(5)
-        examples = [self.squares.task.example(self.squares.face(int(i)), rng) for i in chosen]
+        examples = [self.squares.task.example(self.squares.face(int(i), rng), rng) for i in chosen]
         generator = pl_module.generator.eval()
         inputs = torch.from_numpy(np.stack([e.input for e in examples])).to(pl_module.device)
         with torch.no_grad():
@@ -213,7 +227,9 @@ def _publish(task: Task, settings: GeneratorRecipe, generator: Generator, datase
         else torch.rand(1, settings.net.inputs, settings.data.size_px, settings.data.size_px)
     )
     path = out / generators.MODEL
-    write_onnx(generator, example, path, "input", ["made"])
+    steps = 2**settings.net.depth
+    sides = {side: steps * torch.export.Dim(f"steps{side}", min=2) for side in (2, 3)} if task.native else None
+    write_onnx(generator, example, path, "input", ["made"], **({"dynamic_shapes": {"inputs": sides}} if sides else {}))
     card = {
         "version": generators.VERSION,
         "method": task.method,
