@@ -113,7 +113,8 @@ def scan_shared(out: Path, detector: str) -> None:
     """Test photographs: of sources whose people agreed, forged copies and a report; of the others, counts only."""
     samples = [sample for sample in faces.read(SHARED) if sample.split == "test"]
     ready = facewitness.load(detector)
-    for source, rule in terms.RULES.items():
+    for source in dict.fromkeys(sample.dataset for sample in samples):
+        rule = terms.RULES[source]
         own = [sample for sample in samples if sample.dataset == source]
         if rule.figures_allowed:
             originals = out / source / "originals.csv"

@@ -61,7 +61,7 @@ def test_rules_forbid_what_the_terms_forbid() -> None:
 def test_the_shared_photographs() -> None:
     samples = faces.read(SHARED)
     splits.verify(samples)
-    assert {sample.dataset for sample in samples} == set(terms.RULES)
+    assert {sample.dataset for sample in samples} == {"london", "canada", "everyday", "lfw"}
     assert all(sample.path.is_file() for sample in samples[::200])
 
 
@@ -165,3 +165,33 @@ def test_a_folder_becomes_a_manifest_whose_photographs_are_judged_or_divided(tmp
     assert sources.as_manifest(judged, tmp_path / "third") == judged
     assert sources.as_manifest(tmp_path / "out", tmp_path / "third") == judged
     assert not (tmp_path / "third").exists()
+
+
+def test_wild_pairs_a_forgery_with_its_original_and_reports_on_what_it_calls_val(tmp_path: Path) -> None:
+    (tmp_path / "wild.csv").write_text(
+        "path,source,label,family,split,width,height\n"
+        "dfl/real/a_f0001.jpg,dfl,real,real,val,9,9\n"
+        "dfl/fake/a_f0001.jpg,dfl,fake,DeepFaceLab swap,val,9,9\n"
+        "sg/fake/b.jpg,sg,fake,StyleGAN2,train,9,9\n"
+    )
+    real, swap, portrait = sources.read(tmp_path)
+    assert (swap.method, swap.original, swap.video, swap.split) == ("deepfacelab-swap", real.path, "a", "test")
+    assert (portrait.method, portrait.original) == ("stylegan2", None)
+    assert portrait.split in ("train", "val")
+
+
+def test_wild_keeps_a_part_of_train_aside_by_clip(tmp_path: Path) -> None:
+    lines = [f"s/fake/clip{i // 3}_f{i % 3:04d}.jpg,s,fake,X,train,9,9" for i in range(300)]
+    (tmp_path / "wild.csv").write_text("\n".join(["path,source,label,family,split,width,height", *lines]))
+    samples = sources.read(tmp_path)
+    splits.verify(samples)
+    assert 15 < sum(sample.split == "val" for sample in samples) < 90
+
+
+@pytest.mark.parametrize(
+    ("row", "message"), [("a,s,true,x,train,1,1", "line 2, column 'label'"), ("a,s,real,x,test,1,1", "column 'split'")]
+)
+def test_wild_rows_that_do_not_fit(tmp_path: Path, row: str, message: str) -> None:
+    (tmp_path / "wild.csv").write_text(f"path,source,label,family,split,width,height\n{row}\n")
+    with pytest.raises(ManifestError, match=message):
+        sources.read(tmp_path)

@@ -214,7 +214,7 @@ def _short(path: Path) -> str:
 
 def _open(out: Path, chosen: Wanted, samples: Sequence[Sample]) -> None:
     faces.check(chosen.profile)
-    settings = {**asdict(chosen), "samples": paths_digest(s.path for s in samples)}
+    settings = json.loads(json.dumps({**asdict(chosen), "samples": paths_digest(s.path for s in samples)}))
     path = out / _SETTINGS
     out.mkdir(parents=True, exist_ok=True)
     if path.exists() and (out / _LOG).exists():

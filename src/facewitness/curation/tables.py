@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from facewitness.data import manifest, splits
+from facewitness.data import manifest, sources, splits
 from facewitness.types import ManifestError, Sample
 
 
 def merge(paths: Sequence[Path], official: bool = False) -> list[Sample]:
-    """The samples of several manifests, in their order. ``official`` leaves splits that divide videos, not people.
+    """The samples of several manifests or folders (``data.sources.read``), in their order.
+
+    ``official`` leaves splits that divide videos, not people.
 
     Raises:
         ManifestError: a file is in two of them, or a person in two splits.
@@ -19,7 +21,7 @@ def merge(paths: Sequence[Path], official: bool = False) -> list[Sample]:
     samples: list[Sample] = []
     first: dict[Path, Path] = {}
     for path in paths:
-        for sample in manifest.read(path):
+        for sample in sources.read(path):
             if sample.path in first:
                 raise ManifestError(f"{path}: {sample.path} is in {first[sample.path]} already; leave one of them out")
             first[sample.path] = path

@@ -18,6 +18,26 @@ class SourceRule:
     terms: str
 
 
+def _research(citation: str, terms: str) -> SourceRule:
+    return SourceRule(False, False, citation, f"{terms}; training and measuring only, no swaps, no figures")
+
+
+_WILD = {
+    "attgan": ("He et al. (2019), AttGAN, after CelebA", "CelebA: non-commercial research"),
+    "stargan": ("Choi et al. (2018), StarGAN, after CelebA", "CelebA: non-commercial research"),
+    "celebahq_starganv2": ("Choi et al. (2020), StarGAN v2, CelebA-HQ", "CC BY-NC 4.0"),
+    "ffhq_dina": ("Karras et al. (2019), Flickr-Faces-HQ", "Creative Commons, by photograph"),
+    "dfl_swap": ("DeepFaceLive, example swaps", "GPL-3.0"),
+    "dfl_photos": ("DeepFaceLive, example photographs", "GPL-3.0"),
+    "deepface_tests": ("deepface, test photographs", "MIT"),
+    "talking_real": ("example clips of talking-head repositories", "MIT, Apache-2.0"),
+    "t2i_sfhq": ("SFHQ-T2I, text-to-image portraits", "MIT"),
+    "fakefaces_basemax": ("StyleGAN2 portraits", "GPL-3.0"),
+    "seegma": ("StyleGAN2 portraits, and photographs", "MIT"),
+    "tpdne_dina": ("StyleGAN2 portraits", "none stated"),
+    "tpdne_u1i": ("StyleGAN2 portraits", "none stated"),
+}
+
 RULES: Mapping[str, SourceRule] = MappingProxyType(
     {
         "london": SourceRule(
@@ -44,6 +64,7 @@ RULES: Mapping[str, SourceRule] = MappingProxyType(
             citation="Huang et al. (2012), Labeled Faces in the Wild, deep-funneled",
             terms="research benchmark without a formal licence; training forgeries only, no figures",
         ),
+        **{source: _research(citation, terms) for source, (citation, terms) in _WILD.items()},
     }
 )
 

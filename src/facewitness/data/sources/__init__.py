@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from facewitness.data import manifest, splits
-from facewitness.data.sources import celeba, celebdf, dffd, faceforensics, faces, folder, uadfv
+from facewitness.data.sources import celeba, celebdf, dffd, faceforensics, faces, folder, uadfv, wild
 from facewitness.data.sources.layouts import Choice, Layout
 from facewitness.types import ManifestError, Sample
 
@@ -25,9 +25,11 @@ _ALL = (
     Layout("uadfv", "UADFV: real/ and fake/ videos", uadfv.read),
     Layout("celeba", "CelebA: real photographs, attributes, official partition", celeba.read),
     Layout("faces", "a folder with faces.csv: real photographs and their terms", lambda root, _: faces.read(root)),
+    Layout("wild", "a folder with wild.csv: forgeries by real software, real faces", lambda root, _: wild.read(root)),
     Layout("folder", "a folder with real/ and fake/METHOD/, or of real photographs alone; or videos", folder.read_all),
     Layout("csv", "a manifest of your own, CSV or Parquet, of pictures or videos", lambda root, _: manifest.read(root)),
 )
+_TABLES = (faces, wild)
 LAYOUTS: Mapping[str, Layout] = MappingProxyType({layout.name: layout for layout in _ALL})
 """The layouts that ``facewitness data prepare`` knows, by name."""
 
@@ -36,9 +38,9 @@ def read(path: Path) -> list[Sample]:
     """Return the samples of whatever a user names as data.
 
     Args:
-        path: a manifest; a photograph; or a folder with a manifest, with a ``faces.csv``, with ``real/`` and ``fake/``,
-            or with real photographs alone. A manifest in a folder goes before everything else there: a set made by
-            ``facewitness forge`` has a ``real/`` too.
+        path: a manifest; a photograph; or a folder with a manifest, with a ``faces.csv`` or a ``wild.csv``, with
+            ``real/`` and ``fake/``, or with real photographs alone. A manifest in a folder goes before everything else
+            there: a set made by ``facewitness forge`` has a ``real/`` too.
 
     Raises:
         ManifestError: the path is none of these.
@@ -52,7 +54,8 @@ def read(path: Path) -> list[Sample]:
     file = _manifest_in(path)
     if file is not None:
         return manifest.read(file)
-    return faces.read(path) if (path / faces.TABLE).is_file() else folder.read(path)
+    table = next((reader for reader in _TABLES if (path / reader.TABLE).is_file()), None)
+    return folder.read(path) if table is None else table.read(path)
 
 
 def read_divided(path: Path, seed: int = 0) -> list[Sample]:
@@ -94,9 +97,9 @@ def _manifest_in(path: Path) -> Path | None:
 
 
 def _has_splits(path: Path) -> bool:
-    """Whether the data says who is trained on: a manifest does, and so does ``faces.csv``."""
+    """Whether the data says who is trained on: a manifest does, and so do ``faces.csv`` and ``wild.csv``."""
     is_manifest = path.suffix.lower() in manifest.SUFFIXES or _manifest_in(path) is not None
-    return is_manifest or (path / faces.TABLE).is_file()
+    return is_manifest or any((path / reader.TABLE).is_file() for reader in _TABLES)
 
 
 def listing(name: str, root: Path, choice: Choice | None = None) -> list[Sample]:
