@@ -11,7 +11,7 @@ DEAL := --dist loadfile --no-loadscope-reorder# a file to one process, so that i
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast check format-check format lint types layers docs bench bench-maps bench-search bench-study bench-zoo light train ship results results-faces benchmark-set zoo clean
+.PHONY: help demo test test-fast check format-check format lint types layers docs bench bench-maps bench-search bench-study bench-zoo light ship results results-faces benchmark-set zoo gpu-pack gpu-train clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -73,25 +73,43 @@ light: $(VENV)/.base-installed ## the base package alone, installed as a wheel i
 	rm -rf $(LIGHT)
 
 FACES ?= ../shared/faces
+WILD ?= ../shared/wild
 DATA := --set data.path=$(FACES)
-RECIPES := base-cpu default-cpu without-faceswap-cpu without-inpaint-diffusion-cpu without-selfblend-cpu
-train: $(VENV)/.dev-installed ## train the default detector and its leave-one-out partners over FACES (hours)
-	for recipe in $(RECIPES); do $(BIN)/facewitness train $$recipe $(DATA) || exit 1; done
+SHIPPED := src/facewitness/detectors/shipped/default
+VALIDATION := out/validation
+ship: $(VENV)/.dev-installed ## fuse the trained members, runs/{blend-gpu,trace-gpu,portrait-cpu}, on people and clips kept aside, and put them into the package
+	for run in blend-gpu trace-gpu portrait-cpu; do $(BIN)/facewitness export runs/$$run out/members/$${run%-*} || exit 1; done
+	$(BIN)/facewitness forge $(FACES) --out $(VALIDATION)/set --split val --seed 3 $(foreach m,faceswap inpaint-diffusion selfblend reconstruct-fir-4,--method $(m))
+	$(BIN)/facewitness data merge $(VALIDATION)/set $(WILD) --out $(VALIDATION)/manifest.parquet
+	$(BIN)/facewitness fuse $(foreach m,blend trace portrait,$(m)=out/members/$(m)) --data $(VALIDATION)/manifest.parquet --name default --out $(SHIPPED)
 
-ship: $(VENV)/.dev-installed ## put the trained default detector into the package
-	$(BIN)/facewitness export runs/forge-cpu src/facewitness/detectors/shipped/default
+RECONSTRUCT := nearest-4 nearest-8 bilinear-4 transposed-4 transposed-8 fir-4 fir-8
+PACK ?= out/pack
+gpu-pack: $(VENV)/.dev-installed ## what gpu-train needs of FACES and WILD, in archives of at most 50 MiB in PACK (an hour for the generators)
+	for kind in $(RECONSTRUCT); do test -f $(FORGE_CACHE)/reconstruct-$$kind/model.onnx || $(BIN)/facewitness forge train-generator reconstruct-$$kind --data $(FACES) || exit 1; done
+	$(BIN)/facewitness data pack $(FACES) $(WILD) --out $(PACK) --finder mtcnn
+
+# The machine with the GPU needs torch, timm, lightning and pydantic, not this environment: GPU_PYTHON names its Python.
+GPU_PYTHON ?= $(BIN)/python
+MEMBER = PYTHONPATH=src:$$PYTHONPATH $(GPU_PYTHON) -m facewitness train $(1)-gpu --quiet --out runs/$(1)-gpu --set data.path=$(PACK) $(ARGS)
+gpu-train: ## on a machine with a GPU: train both members of the default detector over the unpacked PACK, side by side (nine minutes)
+	mkdir -p runs; ($(call MEMBER,blend) $(BLEND_ARGS) > runs/blend-gpu.log 2>&1; tail -n 3 runs/blend-gpu.log) & $(call MEMBER,trace) $(TRACE_ARGS) > runs/trace-gpu.log 2>&1; tail -n 3 runs/trace-gpu.log; wait
 
 GENERATORS := deepfake neuraltextures attribute-transposed attribute-nearest attribute-bilinear inpaint-conv synthesis
 FORGE_CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/facewitness/forge
 
 RESULTS := out/results
 SEEN := faceswap inpaint-diffusion selfblend
-LEFT_OUT := $(foreach m,$(SEEN),$(if $(wildcard runs/without-$(m)-cpu/card.json),--left-out $(m)=runs/without-$(m)-cpu))
-results: $(VENV)/.dev-installed ## forge the test identities of FACES, evaluate the shipped detector and its partners in runs/, write the report
-	$(BIN)/facewitness forge $(FACES) --out $(RESULTS)/set --split test --seed 1 $(foreach m,$(SEEN),--method $(m))
-	$(BIN)/facewitness evaluate $(RESULTS)/set --out $(RESULTS)/default --report docs/results/default.md --readme README.md $(LEFT_OUT) $(ARGS)
+KEPT_OUT := reconstruct-shuffle-8 reconstruct-quantised-4
+TRAINED_ON := $(SEEN) deepfacelab-swap flux1-schnell sdxl stylegan2
+PREVIOUS := $(RESULTS)/previous-detector
+results: $(VENV)/.dev-installed ## forge the test identities of FACES, judge these and WILD with the shipped detector and the previous one, write the reports
+	$(BIN)/facewitness forge $(FACES) --out $(RESULTS)/set --split test --seed 1 $(foreach m,$(SEEN) $(KEPT_OUT),--method $(m))
+	$(BIN)/facewitness data merge $(RESULTS)/set $(WILD) --out $(RESULTS)/manifest.parquet
+	$(BIN)/facewitness evaluate $(RESULTS)/manifest.parquet --out $(RESULTS)/default --report docs/results/default.md --readme README.md $(foreach m,$(TRAINED_ON),--trained-on $(m)) $(ARGS)
+	mkdir -p $(PREVIOUS) && for file in card.json model.onnx; do git show 5995d64:$(SHIPPED)/$$file > $(PREVIOUS)/$$file || exit 1; done
+	$(BIN)/facewitness evaluate $(RESULTS)/manifest.parquet --out $(RESULTS)/previous --detector $(PREVIOUS) --report docs/results/previous.md $(foreach m,$(SEEN),--trained-on $(m)) $(ARGS)
 
-WILD ?= ../shared/wild
 YUNET ?= $(wildcard ../shared/reference/yunet/face_detection_yunet_2023mar.onnx)
 results-faces: $(VENV)/.dev-installed ## what the face finders find, on the photographs of FACES and WILD and on made scenes
 	PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python benchmarks/face_finders.py $(FACES)/faces.csv $(WILD)/wild.csv $(YUNET:%=--yunet %) --report docs/results/faces.md $(ARGS)

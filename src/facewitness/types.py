@@ -18,6 +18,7 @@ Image = NDArray[np.uint8]  # (H, W, 3) RGB
 Plane = NDArray[np.float32]  # (H, W), values in 0..1
 Points = NDArray[np.float32]  # (K, 2) x, y in pixels
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels; right and bottom exclusive
+Views = tuple[Image, ...]  # what each further member of a detector sees of one face, (n, S, S, 3)
 Split = Literal["train", "val", "test"]
 
 REAL_METHOD = "real"
@@ -90,12 +91,13 @@ class CropProfile:
     """How a face becomes the square a net sees. Part of a Card: preprocessing belongs to the weights."""
 
     finder: str = "dlib-hog"
-    alignment: str = "similarity-5of68"
+    alignment: str = "similarity-5of68"  # or "tiles": squares of size_px at the photograph's own scale, not turned
     margin: float = 0.25  # share of the face's side added on each side
     size_px: int = 160
     min_face_px: int = 40  # a face whose side is shorter is FACE_TOO_SMALL
-    tile_px: int = 0  # side of the tiles that are cut beside the square, at the photograph's own scale; 0 = none
-    tiles: int = 9  # at most so many of them
+    tiles: int = 9  # "tiles": at most so many of a face
+    face_px: int = 0  # "tiles": a face whose side is longer is first reduced to this; 0 = never
+    further: tuple["CropProfile", ...] = ()  # of the further members of a detector; by the same finder
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ class Calibration:
     real_below: float  # at 5 % false positives; between the two a verdict is inconclusive
     counts: Mapping[str, int] = field(default_factory=dict)  # photographs it was learnt from, by label or source
     map_scale: float = 1.0  # fakeness at which the colours of a drawn map end: that of a strongly marked forgery
+    bounds: Mapping[str, float] = field(default_factory=dict)  # source -> no more of its reals are called fake (95 %)
 
     def verdict(self, score: float) -> Verdict:
         """The verdict for a calibrated score P(fake)."""
@@ -135,6 +138,8 @@ class Card:
     about: str = ""  # what it looks at, in a sentence
     parameters: int | None = None  # learnt, at this crop size
     macs: int | None = None  # multiply-accumulates of one crop
+    members: tuple[str, ...] = ()  # detectors that judge together, each in a folder of that name; see detectors.fused
+    fusion: tuple[float, ...] = ()  # a bias, then a weight for the logit of each member
     plain_layout: bool = False  # most layers are narrow: onnxruntime is faster without its blocked channel layout
 
     @property
@@ -150,6 +155,7 @@ class Detection:
     score: NDArray[np.float32]  # (N,) calibrated P(fake)
     features: NDArray[np.float32]  # (N, D)
     map: NDArray[np.float32] | None  # (N, h, w), 0..1; None if the detector has no map
+    members: NDArray[np.float32] | None = None  # (N, M) score of each member; None of a detector without members
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +171,7 @@ class Finding:
     time_s: float | None = None
     turn_deg: float = 0.0  # by which the photograph has to be turned, counter-clockwise, to stand the face upright
     frame: int = 0  # of an animation or a file of several pages, from 0
+    members: Mapping[str, float] = field(default_factory=dict)  # the score that each member of the detector gave
 
     def to_json(self, map_file: str | None = None) -> dict[str, Any]:
         """Return it as plain values; ``map_file`` is the path of its drawn map beside the results."""
@@ -177,13 +184,14 @@ class Finding:
             "time_s": self.time_s,
             "turn_deg": self.turn_deg,
             "frame": self.frame,
+            "members": {name: round(score, 6) for name, score in self.members.items()},
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Return the finding of plain values, without its map."""
         verdict = None if data["verdict"] is None else Verdict(data["verdict"])
-        place = {name: data[name] for name in ("time_s", "turn_deg", "frame") if name in data}
+        place = {name: data[name] for name in ("time_s", "turn_deg", "frame", "members") if name in data}
         return cls(tuple(data["box"]), Status(data["status"]), data["score"], verdict, **place)
 
 

@@ -207,8 +207,9 @@ def test_a_badge_is_no_face_where_the_true_face_is_filled_in() -> None:
 @pytest.mark.parametrize(("tile_px", "count", "expected"), [(32, 9, 9), (32, 4, 4), (96, 9, 4), (160, 9, 1)])
 def test_tiles_are_the_photographs_own_pixels_over_the_face(tile_px: int, count: int, expected: int) -> None:
     landmarks = faces.find(astronaut())[0].landmarks
-    profile = CropProfile(margin=0.3, tile_px=tile_px, tiles=count)
-    tiles, starts = faces.tiles(astronaut(), landmarks, profile)
+    profile = CropProfile(alignment=faces.TILES, margin=0.3, size_px=tile_px, tiles=count)
+    tiles, matrices = faces.tiles(astronaut(), landmarks, profile)
+    starts = -np.stack([matrix[:, 2] for matrix in matrices]).astype(int)
     assert tiles.shape == (expected, tile_px, tile_px, 3)
     for tile, (left, top) in zip(tiles, starts, strict=True):
         np.testing.assert_array_equal(tile, astronaut()[top : top + tile_px, left : left + tile_px])
@@ -223,9 +224,9 @@ def test_tiles_stay_in_the_photograph() -> None:
     landmarks = faces.find(astronaut())[0].landmarks
     left, top = (int(v) for v in landmarks.min(0))
     corner = np.ascontiguousarray(astronaut()[top:, left:])
-    _, starts = faces.tiles(corner, landmarks - (left, top), CropProfile(tile_px=64))
-    assert (starts >= 0).all()
+    _, matrices = faces.tiles(corner, landmarks - (left, top), CropProfile(alignment=faces.TILES, size_px=64))
+    assert all((matrix[:, 2] <= 0).all() for matrix in matrices)
     small = np.ascontiguousarray(astronaut()[top : top + 80, left : left + 80])
-    tiles, starts = faces.tiles(small, landmarks - (left, top), CropProfile(tile_px=96))
+    tiles, _ = faces.tiles(small, landmarks - (left, top), CropProfile(alignment=faces.TILES, size_px=96))
     assert tiles.shape[1:] == (96, 96, 3)
     np.testing.assert_array_equal(tiles[0][:80, :80], small)

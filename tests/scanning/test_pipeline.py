@@ -84,7 +84,7 @@ def test_every_file_has_its_object(
         assert (line["score"] is None) == (line["status"] != "ok")
         assert line["detector"] == FakeDetector().identity
         for face in line["faces"]:
-            assert set(face) == {"box", "status", "score", "verdict", "map", "time_s", "turn_deg", "frame"}
+            assert set(face) == {"box", "status", "score", "verdict", "map", "time_s", "turn_deg", "frame", "members"}
     assert summary.statuses == {"ok": 2, "no_face": 2, "unsupported": 1, "unreadable": 3, "too_large": 1}
     assert (summary.scanned, summary.resumed, summary.passed_over, summary.files) == (8, 0, 1, 9)
     assert len(failures) == 5  # each file that gave no picture, none for one without a face

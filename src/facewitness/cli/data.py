@@ -72,6 +72,34 @@ def data_prepare(
     typer.echo(f"manifest: {out / 'manifest.parquet'}")
 
 
+@data_app.command("pack", epilog="Example: facewitness data pack photos/ --out pack")
+def data_pack(
+    data: Annotated[list[Path], typer.Argument(metavar="DATA...", exists=True, help="As `train` takes it.")],
+    out: Annotated[Path, out_folder("Folder for the archives.")],
+    side: Annotated[int, typer.Option(metavar="PX", min=64, help="Longest side of a face's window.")] = 352,
+    finder: Annotated[
+        str, typer.Option(metavar="NAME", help="Face finder of photographs without landmarks.")
+    ] = "mtcnn",
+    limit: Annotated[float, typer.Option(metavar="MIB", min=1, help="Size of an archive, at most.")] = 50,
+    seed: SeedOption = 0,
+    quiet: QuietOption = False,
+) -> None:
+    """Pack the faces of `train` and `val`, for training on a machine that data travels to slowly. Needs `train`.
+
+    Unpacked together, the archives are a folder of DATA with a manifest and landmarks.
+    """
+    from facewitness.media.faces import FINDERS
+    from facewitness.training.data.pack import pack
+
+    check_choice(finder, FINDERS, "--finder")
+    with output.progress_bars(quiet) as progress:
+        made = pack(
+            data, out, side_px=side, finder=finder, limit_bytes=round(limit * 2**20), seed=seed, progress=progress
+        )
+    for path in made:
+        typer.echo(f"archive: {path}")
+
+
 @data_app.command("audit", epilog="Example: facewitness data audit prepared/manifest.parquet --out audit")
 def data_audit(
     data: DataArgument,
@@ -125,14 +153,14 @@ def data_split(
 @data_app.command("merge", epilog="Example: facewitness data merge one.parquet two.csv --out both.parquet")
 def data_merge(
     manifests: Annotated[
-        list[Path], typer.Argument(metavar="MANIFEST", exists=True, dir_okay=False, help="Two or more.")
+        list[Path], typer.Argument(metavar="DATA", exists=True, help="Two or more manifests or folders.")
     ],
     out: OutOption,
     official: Annotated[
         bool, typer.Option("--official", help="Leave splits that divide videos, not people, as Celeb-DF's do.")
     ] = False,
 ) -> None:
-    """Join manifests; nobody may be in two splits."""
+    """Join data into one manifest; nobody may be in two splits."""
     from facewitness.curation.tables import merge
 
     _write(merge(manifests, official), out)

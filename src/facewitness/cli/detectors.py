@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from facewitness.cli import output
-from facewitness.cli.options import STYLE, check_choice, out_folder
+from facewitness.cli.options import STYLE, QuietOption, WorkersOption, check_choice, out_folder
 
 detectors_app = typer.Typer(**STYLE)
 
@@ -21,6 +21,40 @@ def export(
     from facewitness.detectors.export import export_run
 
     typer.echo(f"exported: {export_run(run, out)}")
+
+
+@detectors_app.command(
+    epilog="Example: facewitness fuse blend=detectors/blend trace=detectors/trace --data val/ --out detectors/both"
+)
+def fuse(
+    members: Annotated[
+        list[str], typer.Argument(metavar="NAME=FOLDER...", help="Exported detectors. The first draws the map.")
+    ],
+    data: Annotated[Path, typer.Option(metavar="DATA", exists=True, help="Reals and fakes none of them has seen.")],
+    out: Annotated[Path, out_folder("Folder for the detector.")],
+    name: Annotated[str, typer.Option(metavar="NAME", help="Of the detector.")] = "fused",
+    split: Annotated[str, typer.Option(metavar="SPLIT", help="Of DATA: val, test, train or all.")] = "val",
+    workers: WorkersOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Join detectors that look for different things into one, and calibrate it. Needs the extra `train`."""
+    from facewitness.data.sources import as_manifest
+    from facewitness.evaluation.fuse import fuse as run_fuse
+
+    folders = dict(member.partition("=")[::2] for member in members)
+    if "" in folders.values() or len(folders) < 2:
+        raise typer.BadParameter("give two or more, as NAME=FOLDER", param_hint="NAME=FOLDER")
+    with output.progress_bars(quiet) as progress:
+        folder = run_fuse(
+            {member: Path(path) for member, path in folders.items()},
+            as_manifest(data, out),
+            out,
+            name=name,
+            split=split,
+            workers=workers,
+            progress=progress,
+        )
+    typer.echo(f"detector: {folder}")
 
 
 @detectors_app.command("import", epilog="Example: facewitness import mesonet Meso4_DF.h5 --out detectors/meso4-df")

@@ -1,13 +1,14 @@
 """What a detector is to everything that runs one: a protocol, the names of its files, and guards."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facewitness import storage
-from facewitness.types import Card, CardError, Detection
+from facewitness.types import Card, CardError, Detection, Views
 
 ONNX_FILE = "model.onnx"
 WEIGHTS_FILE = "weights.safetensors"
@@ -26,6 +27,23 @@ class Detector(Protocol):
 
     def __call__(self, crops: NDArray[np.uint8]) -> Detection:
         """Judge (N, S, S, 3) uint8 RGB crops made with the card's own profile."""
+
+
+@runtime_checkable
+class Fused(Protocol):
+    """A detector whose further members see more of a face than its crop."""
+
+    def judge(self, crops: NDArray[np.uint8], views: Sequence[Views]) -> Detection:
+        """Judge crops (N, S, S, 3) and, for each, what the further members see."""
+
+
+def ask(detector: Detector, crops: NDArray[np.uint8], views: Sequence[Views] = ()) -> Detection:
+    """What a detector says of crops made with its card's profile, and of what its further members see, if it has any.
+
+    Raises:
+        CardError: the detector wants views of every face, and there are not as many.
+    """
+    return detector.judge(crops, views) if isinstance(detector, Fused) else detector(crops)
 
 
 def check_crops(crops: NDArray[np.uint8], card: Card) -> None:

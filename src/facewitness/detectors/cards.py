@@ -42,13 +42,23 @@ def from_dict(data: Mapping[str, Any]) -> Card:
     if unknown:
         raise TypeError(f"unknown field {unknown[0]!r}")
     if "crop" in values:
-        values["crop"] = CropProfile(**values["crop"])
+        values["crop"] = _profile(values["crop"])
     if values.get("calibration") is not None:
         values["calibration"] = Calibration(**values["calibration"])
-    for name in ("mean", "std"):
+    for name in ("mean", "std", "members", "fusion"):
         if name in values:
             values[name] = tuple(values[name])
     return Card(**values)
+
+
+def _plain(crop: CropProfile) -> dict[str, Any]:
+    values = asdict(crop)
+    further = [_plain(one) for one in crop.further]
+    return {**values, "further": further} if further else {k: v for k, v in values.items() if k != "further"}
+
+
+def _profile(data: Mapping[str, Any]) -> CropProfile:
+    return CropProfile(**{**data, "further": tuple(_profile(one) for one in data.get("further", ()))})
 
 
 def identity(card: Card) -> dict[str, Any]:
@@ -57,7 +67,7 @@ def identity(card: Card) -> dict[str, Any]:
     return {
         "name": card.name,
         "weights_sha256": card.weights,
-        "crop": asdict(card.crop),
+        "crop": _plain(card.crop),
         "fake_above": calibration.fake_above if calibration else None,
         "real_below": calibration.real_below if calibration else None,
     }

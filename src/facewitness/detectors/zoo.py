@@ -74,4 +74,8 @@ def load(name: str | Path, threads: int | None = None, device: str = "auto") -> 
                 f"{folder} is a run: export it, or install what runs it: {install_command('train')}"
             ) from error
         return load_run(folder, device)
+    if (folder / cards.FILE).is_file() and cards.read(folder).members:
+        from facewitness.detectors.fused import FusedDetector
+
+        return FusedDetector(folder, threads, "cpu" if device == "auto" else device)
     raise CardError(f"{folder}: neither {ONNX_FILE} nor {WEIGHTS_FILE} in it; export a run, or finish its training")

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from facewitness import provenance, storage
 from facewitness.data import manifest as manifests
 from facewitness.detectors import zoo
-from facewitness.detectors.base import Detector
+from facewitness.detectors.base import Detector, ask
 from facewitness.evaluation import tables
 from facewitness.evaluation.crops import crop_samples
 from facewitness.evaluation.evaluate import limited, selected
 from facewitness.reporting import figures
-from facewitness.types import FacewitnessError, ManifestError, Sample, Status
+from facewitness.types import FacewitnessError, ManifestError, Sample, Status, Views
 
 FILE, FIGURE, RECORD = "cluster.parquet", "cluster.png", "cluster.json"
 _BATCH = 32
@@ -136,16 +136,18 @@ def _features(
 ) -> tuple[list[Sample], NDArray[np.float32]]:
     """The samples with a face, and the features (N, D) of their crops."""
     kept, crops, features = [], [], []
+    views: list[Views] = []
     for sample, face in zip(samples, crop_samples(samples, detector.card.crop, workers), strict=True):
         if face.status is not Status.OK or face.crop is None:
             continue
         kept.append(sample)
         crops.append(face.crop)
+        views += face.views[:1]
         if len(crops) == _BATCH:
-            features.append(detector(np.stack(crops)).features)
-            crops = []
+            features.append(ask(detector, np.stack(crops), views).features)
+            crops, views = [], []
     if crops:
-        features.append(detector(np.stack(crops)).features)
+        features.append(ask(detector, np.stack(crops), views).features)
     return kept, np.concatenate(features) if features else np.zeros((0, 1), np.float32)
 
 

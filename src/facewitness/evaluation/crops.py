@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from facewitness.compute.pool import map_ordered
 from facewitness.media import faces, image
-from facewitness.types import Box, CropProfile, Image, MediaError, Points, Sample, Status
+from facewitness.types import Box, CropProfile, Image, MediaError, Points, Sample, Status, Views
 
 _SAMPLES_PER_TASK = 8
 _WORTH_PROCESSES = 64  # a worker takes about a second to start; fewer samples than this are cropped in this process
@@ -33,6 +33,7 @@ class FaceCrop:
     box: Box | None = None
     crop: Image | None = None  # (S, S, 3)
     others: Image | None = None  # (K, S, S, 3) the further faces a scan of this photograph would judge
+    views: tuple[Views, ...] = ()  # of the face and of the others, what further members of the detector see
     truth: NDArray[np.bool_] | None = None  # (S, S) forged; None = unknown
     mask_outside: float | None = None  # share of the forged pixels that the crop does not show
 
@@ -55,8 +56,10 @@ def crop_sample(sample: Sample, profile: CropProfile) -> FaceCrop:
     crop, matrix = faces.crop(rgb, face.landmarks, profile)
     further = [one for one in found if one is not face and faces.status(one, profile) is Status.OK]
     others = np.stack([faces.crop(rgb, other.landmarks, profile)[0] for other in further]) if further else None
+    seen = [face, *further] if profile.further else []
+    views = tuple(faces.views(rgb, one.landmarks, profile) for one in seen)
     truth, outside, note = region_of(sample, rgb.shape[:2], matrix, profile.size_px)
-    return FaceCrop(Status.OK, note, len(found), face.side_px, face.box, crop, others, truth, outside)
+    return FaceCrop(Status.OK, note, len(found), face.side_px, face.box, crop, others, views, truth, outside)
 
 
 def choose(sample: Sample, profile: CropProfile) -> Chosen | FaceCrop:

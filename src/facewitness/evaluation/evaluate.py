@@ -98,7 +98,7 @@ def evaluate(
     if report_file is not None:
         reports.write(report_file, out, left_out=folders, trained_on=trained_on)
     if readme is not None:
-        reports.insert(readme, out, left_out=folders)
+        reports.insert(readme, out, left_out=folders, trained_on=trained_on)
     return out / TABLE
 
 

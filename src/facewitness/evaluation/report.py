@@ -68,8 +68,16 @@ def write(
     write_text(file, text)
 
 
-def insert(file: Path, folder: Path, *, left_out: Mapping[str, Path] | None = None) -> None:
+def insert(
+    file: Path,
+    folder: Path,
+    *,
+    left_out: Mapping[str, Path] | None = None,
+    trained_on: Sequence[str] | None = None,
+) -> None:
     """Replace what stands between the marks ``OPEN`` and ``CLOSE`` of a Markdown file by a short table.
+
+    ``trained_on`` as for ``write``; without ``left_out`` the table has no column for it.
 
     Raises:
         ManifestError: the file has no such marks, or a folder holds no finished evaluation.
@@ -81,14 +89,17 @@ def insert(file: Path, folder: Path, *, left_out: Mapping[str, Path] | None = No
     _, closed, after = rest.partition(CLOSE)
     if not opened or not closed:
         raise ManifestError(f"{file}: no {OPEN} ... {CLOSE} in it to write the results between")
-    rows = []
+    rows, unseen = [], []
     for method in main.methods:
-        unseen = others[method].row("auc", method) if method in others else {}
         values = (number(main.row(metric, method)) for metric in ("auc", "recall@threshold", "iou@0.5"))
-        rows.append((method, *values, number(unseen)))
-    head = ("method", "AUC", "called fake", "map IoU", "AUC when trained without it")
+        rows.append((_named(method, trained_on or main.methods), *values))
+        unseen.append(number(others[method].row("auc", method) if method in others else {}))
+    head: tuple[str, ...] = ("method", "AUC", "called fake", "map IoU")
+    if others:
+        head = (*head, "AUC when trained without it")
+        rows = [(*row, cell) for row, cell in zip(rows, unseen, strict=True)]
     alarms = []
-    for name in main.sources:
+    for name in main.real_sources:
         row = main.row("false_positive_rate@threshold", source=name)
         alarms.append(f"{name} {number(row, percent=True)} of {row['n_real']}" if row else f"{name} not measured")
     falsely = f"Real photographs called fake, by source: {'; '.join(alarms)}."
@@ -133,7 +144,7 @@ def _sources(main: Evaluation) -> Iterator[Sequence[str]]:
         *("false_positive_rate@threshold", "photograph_false_positive_rate@threshold", "inconclusive_real"),
         *("false_positive_area_real@0.5", "empty_map_real@0.5"),
     )
-    for name in [*main.sources, None]:
+    for name in [*main.real_sources, None]:
         rows = [main.row(metric, source=name) for metric in metrics]
         counted = rows[0] or rows[3]
         cells = (number(row, percent=True) for row in rows)

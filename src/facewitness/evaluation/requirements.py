@@ -37,6 +37,11 @@ class Evaluation(NamedTuple):
         """The sources of the photographs, in the table's order."""
         return self._named("source ")
 
+    @property
+    def real_sources(self) -> list[str]:
+        """Those of them that have real photographs."""
+        return [name for name in self.sources if name in self.record["counts"]["real"]]
+
     def _named(self, prefix: str) -> list[str]:
         names = self.table["set"].unique(maintain_order=True)
         return [name.removeprefix(prefix) for name in names if name.startswith(prefix) and ", source " not in name]
@@ -73,7 +78,7 @@ def requirements(main: Evaluation, seen: Sequence[str], left_out: Mapping[str, E
     """
     found = [_judged(f"AUC, {method}", main.row("auc", method), least=LEAST_AUC) for method in seen]
     found += [_judged(f"map IoU, {method}", main.row("iou@0.5", method), least=LEAST_IOU) for method in seen]
-    for dataset in main.sources:
+    for dataset in main.real_sources:
         row = main.row("false_positive_rate@threshold", source=dataset)
         found.append(_judged(f"false positives, reals of {dataset}", row, most=MOST_FALSE_POSITIVES))
     for method in seen:

@@ -24,14 +24,14 @@ from facewitness.compute.pool import map_ordered
 from facewitness.compute.progress import Progress, track
 from facewitness.data import manifest as manifests
 from facewitness.detectors import cards, zoo
-from facewitness.detectors.base import Detector
+from facewitness.detectors.base import Detector, ask
 from facewitness.evaluation.crops import FaceCrop, choose, region_of
 from facewitness.evaluation.evaluate import limited, selected
 from facewitness.forge.methods import METHODS
 from facewitness.media import faces, image, parts
 from facewitness.media.degrade import OPERATORS, degrade, shuffled
 from facewitness.metrics import localization
-from facewitness.types import CropProfile, Image, MediaError, Plane, Sample, Status
+from facewitness.types import CropProfile, Image, MediaError, Plane, Sample, Status, Views
 
 FILE = "robustness.parquet"
 UNDAMAGED, DISORGANISED = "none", "disorganised"
@@ -74,6 +74,7 @@ class DegradedCrop(NamedTuple):
     region: NDArray[np.bool_] | None = None  # forged; None where it is not known
     part: NDArray[np.uint8] | None = None  # of the face, that which was changed the most; 0 and 1
     hull: NDArray[np.uint8] | None = None  # of the landmarks; 0 and 1
+    views: Views = ()  # what further members of the detector see
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ def measure(
         split: ``train``, ``val`` or ``test``.
         methods: fakes of these alone, beside all reals; empty: of all.
         operators: of ``media.degrade.OPERATORS``, at all their levels; level 0 is always there.
-        disorganised: also divide every crop in four and shuffle it.
+        disorganised: also divide every crop in four and shuffle it; what further members see stays as it is.
         limit: at most so many reals, and so many fakes of each method, drawn by the seed.
         target: what a damaged forgery is compared with for the truth of its map: ``pair``, its original damaged alike;
             ``fake``, its undamaged original.
@@ -180,7 +181,8 @@ def degraded_crops(
 
         picture = damaged(rgb)
         plane = None if truth is None else faces.cut(truth(picture, damaged), matrix, profile.size_px)
-        return DegradedCrop(operator, level, faces.cut(picture, matrix, profile.size_px), plane, region)
+        crop, views = faces.cut(picture, matrix, profile.size_px), faces.views(picture, chosen.face.landmarks, profile)
+        return DegradedCrop(operator, level, crop, plane, region, views=views)
 
     landmarks = faces.moved(chosen.face.landmarks, matrix)
     whole = seen(UNDAMAGED, 0)._replace(hull=parts.hull(landmarks, (profile.size_px, profile.size_px)))
@@ -190,7 +192,9 @@ def degraded_crops(
     found = [whole, *(seen(operator, level) for operator, level in plan)]
     if disorganised:
         pieces = shuffled([whole.crop] if whole.truth is None else [whole.crop, whole.truth], own)
-        found.append(DegradedCrop(DISORGANISED, 1, pieces[0], pieces[1] if len(pieces) > 1 else None))
+        found.append(
+            DegradedCrop(DISORGANISED, 1, pieces[0], pieces[1] if len(pieces) > 1 else None, views=whole.views)
+        )
     return DegradedCrops(Status.OK, note, kind, found)
 
 
@@ -229,7 +233,8 @@ def _rows(sample: Sample, found: DegradedCrops, detector: Detector) -> Iterator[
     if not found.crops:
         yield known
         return
-    detection = detector(np.stack([view.crop for view in found.crops]))
+    crops = np.stack([view.crop for view in found.crops])
+    detection = ask(detector, crops, [view.views for view in found.crops])
     for number, view in enumerate(found.crops):
         row = {**known, "operator": view.operator, "level": view.level, "score": float(detection.score[number])}
         if detection.map is not None:

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from facewitness import storage
 from facewitness.detectors import cards
-from facewitness.detectors.base import Detector
+from facewitness.detectors.base import Detector, ask
 from facewitness.evaluation.crops import FaceCrop
 from facewitness.metrics import localization
-from facewitness.types import Card, CardError, Plane, Sample, Status
+from facewitness.types import Card, CardError, Plane, Sample, Status, Views
 
 FILE = "scores.parquet"
 SCHEMA: Mapping[str, Any] = {
@@ -142,9 +142,11 @@ def rows(samples: Iterable[Sample], crops: Iterable[FaceCrop], detector: Detecto
 
 def _judged(held: Sequence[tuple[Sample, FaceCrop]], detector: Detector) -> Iterator[dict[str, Any]]:
     crops = [face.crop[None] for _, face in held if face.crop is not None]
-    scored = iter(_run(detector, np.concatenate(crops)) if crops else ())
+    views = [face.views[0] for _, face in held if face.views]
+    scored = iter(_run(detector, np.concatenate(crops), views) if crops else ())
     further = [face.others for _, face in held if face.others is not None]
-    further_scores = iter([score for score, _ in _run(detector, np.concatenate(further))] if further else ())
+    views = [one for _, face in held for one in face.views[1:]]
+    further_scores = iter([score for score, _ in _run(detector, np.concatenate(further), views)] if further else ())
     for sample, face in held:
         row = _blank(sample, face)
         if face.crop is not None:
@@ -159,8 +161,8 @@ def _judged(held: Sequence[tuple[Sample, FaceCrop]], detector: Detector) -> Iter
         yield row
 
 
-def _run(detector: Detector, crops: Any) -> list[tuple[float, Plane | None]]:
-    detection = detector(crops)
+def _run(detector: Detector, crops: Any, views: Sequence[Views]) -> list[tuple[float, Plane | None]]:
+    detection = ask(detector, crops, views)
     score = np.asarray(detection.score)
     if score.shape != (len(crops),) or not np.isfinite(score).all() or score.min() < 0 or score.max() > 1:
         raise CardError(

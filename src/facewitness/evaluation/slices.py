@@ -1,6 +1,7 @@
 """From scores to the tidy table: a row for each metric of each slice, with its interval and the counts behind it.
 
-Slices: ``all``; ``method``, the fakes of one method against all the reals of those data sets it was applied to;
+Slices: ``all``; ``method``, the fakes of one method against all the reals of those data sets it was applied to, or
+against all reals where those have none;
 ``dataset``, all fakes of one source against its reals, and what reals alone show; ``method_dataset``, both at once.
 Nothing here touches a pixel: any number can be made again from ``scores.parquet``.
 """
@@ -65,7 +66,9 @@ def slices(scores: pl.DataFrame) -> Iterator[Slice]:
         applied[method] = fakes["dataset"].unique().sort().to_list()
         reals = scores.filter(real & pl.col("dataset").is_in(applied[method]))
         note = ""
-        if set(scores.filter(real)["dataset"].unique()) - set(applied[method]):
+        if reals.is_empty():
+            reals, note = scores.filter(real), "compared with all reals: there are none of the same source"
+        elif set(scores.filter(real)["dataset"].unique()) - set(applied[method]):
             note = f"compared with the reals of {', '.join(applied[method])} only, to which the method was applied"
         yield Slice("method", method, None, pl.concat([reals, fakes]), note)
     for dataset in scores["dataset"].unique().sort().to_list():

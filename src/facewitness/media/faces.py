@@ -7,11 +7,10 @@ from types import ModuleType
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from facewitness.media.finders import hog, mtcnn
 from facewitness.media.finders.face import TEMPLATE, Face, cut, five_points, moved, similarity
-from facewitness.types import CardError, CropProfile, Image, Plane, Points, Status
+from facewitness.types import CardError, CropProfile, Image, Plane, Points, Status, Views
 
 __all__ = ["FINDERS", "Face", "alignment", "crop", "cut", "find", "five_points", "moved", "paste", "rescale"]
 
@@ -19,7 +18,8 @@ FINDERS: dict[str, ModuleType] = {"dlib-hog": hog, "mtcnn": mtcnn}
 """By name, a module with ``find``, which takes (H, W, 3) uint8 RGB, with ``limits``, and with ``load``."""
 
 FINDER = "dlib-hog"
-ALIGNMENT = "similarity-5of68"
+ALIGNMENT, TILES = "similarity-5of68", "tiles"
+ALIGNMENTS = (ALIGNMENT, TILES)
 
 
 def find(rgb: Image, finder: str = FINDER, thorough: bool = False) -> list[Face]:
@@ -51,17 +51,28 @@ def crop(rgb: Image, landmarks: Points, profile: CropProfile) -> tuple[Image, np
     return cut(rgb, matrix, profile.size_px), matrix
 
 
-def tiles(rgb: Image, landmarks: Points, profile: CropProfile) -> tuple[Image, NDArray[np.int64]]:
-    """Tiles of the face and its margin as the photograph has them: not turned, not scaled, no pixel between pixels.
+def views(rgb: Image, landmarks: Points, profile: CropProfile) -> Views:
+    """What the further members of a detector see of a face."""
+    return tuple(
+        tiles(rgb, landmarks, one)[0] if one.alignment == TILES else crop(rgb, landmarks, one)[0][None]
+        for one in profile.further
+    )
+
+
+def tiles(rgb: Image, landmarks: Points, profile: CropProfile) -> tuple[Image, list[np.ndarray]]:
+    """Tiles of the face and its margin as the photograph has them, not turned; not scaled unless the face is large.
 
     A grid of at most ``profile.tiles`` is laid evenly over the square that ``profile.margin`` gives; it moves inward
     where it would leave the photograph, which is mirrored only where it is smaller than a tile.
 
     Returns:
-        the tiles (N, T, T, 3), and the left and top pixel of each (N, 2).
+        the tiles (N, S, S, 3), and for each the matrix (2, 3) that takes source to tile coordinates.
     """
-    side = profile.tile_px
-    low, high = landmarks.min(0), landmarks.max(0)
+    side, scale = profile.size_px, tile_scale(landmarks, profile)
+    if scale < 1:
+        size = tuple(max(1, round(length * scale)) for length in rgb.shape[1::-1])
+        rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+    low, high = landmarks.min(0) * scale, landmarks.max(0) * scale
     reach = float((high - low).max()) * (0.5 + profile.margin)
     each = min(int(np.sqrt(profile.tiles)), int(np.ceil(2 * reach / side)))
     spread = max(0.0, reach - side / 2) * np.linspace(-1, 1, each) if each > 1 else np.zeros(1)
@@ -71,7 +82,14 @@ def tiles(rgb: Image, landmarks: Points, profile: CropProfile) -> tuple[Image, N
     grid = np.stack(np.meshgrid(spread, spread), -1).reshape(-1, 2)  # row by row
     starts = np.rint((low + high) / 2 + grid - side / 2).astype(np.int64)
     starts = np.unique(np.clip(starts, 0, np.array(rgb.shape[1::-1]) - side), axis=0)
-    return np.stack([rgb[top : top + side, left : left + side] for left, top in starts]), starts
+    cut_out = np.stack([rgb[top : top + side, left : left + side] for left, top in starts])
+    offset = scale / 2 - 0.5  # pixel centres lie on whole numbers
+    return cut_out, [np.array([[scale, 0, offset - left], [0, scale, offset - top]]) for left, top in starts]
+
+
+def tile_scale(landmarks: Points, profile: CropProfile) -> float:
+    """How much a photograph is reduced before tiles are cut, 1 for not at all."""
+    return min(1.0, profile.face_px / float(np.ptp(landmarks, axis=0).max())) if profile.face_px else 1.0
 
 
 def paste(plane: Plane, matrix: np.ndarray, shape: tuple[int, int]) -> tuple[Plane, tuple[int, int, int, int]]:
@@ -117,20 +135,29 @@ def check(profile: CropProfile) -> None:
     Raises:
         CardError: the profile names an alignment or a finder this version does not have.
     """
-    if profile.alignment != ALIGNMENT or profile.finder not in FINDERS:
+    for one in profile.further:
+        check(one)
+    if profile.alignment not in ALIGNMENTS or profile.finder not in FINDERS:
         raise CardError(
             f"crop profile asks for {profile.finder}/{profile.alignment}; this version has {' or '.join(FINDERS)}/"
-            f"{ALIGNMENT}: use the version of facewitness the detector was exported with"
+            f"{' or '.join(ALIGNMENTS)}: use the version of facewitness the detector was exported with"
         )
 
 
 def alignment(landmarks: Points, profile: CropProfile) -> np.ndarray:
     """The similarity (2, 3) that puts a face's five points upon the template of ``profile``.
 
+    Of a profile of tiles it leads to the tile in the middle of the face.
+
     Raises:
         CardError: the profile names an alignment or a finder this version does not have.
     """
     check(profile)
+    if profile.alignment == TILES:
+        scale = tile_scale(landmarks, profile)
+        centre = (landmarks.min(0) + landmarks.max(0)) / 2 * scale
+        left, top = np.rint(centre - profile.size_px / 2)
+        return np.array([[scale, 0, scale / 2 - 0.5 - left], [0, scale, scale / 2 - 0.5 - top]])
     side = profile.size_px / (1 + 2 * profile.margin)
     target = TEMPLATE * side + (profile.size_px - 1) / 2
     return similarity(five_points(landmarks), target)

@@ -7,6 +7,7 @@ returns (B,): that is what ``metrics.intervals`` draws from. ``evaluated`` gives
 """
 
 from collections.abc import Callable
+from math import lgamma
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ Weighted = Callable[[Numbers, Numbers, Numbers], Numbers]
 """(scores (N,), labels (N,), weights (B, N)) -> (B,)"""
 
 _ROUNDING = 1e-9
+_DOUBT = 0.05  # of an upper bound
 
 
 def auc(scores: ArrayLike, labels: ArrayLike) -> float:
@@ -51,6 +53,33 @@ def threshold_at_fpr(real_scores: ArrayLike, fpr: float) -> float:
     if allowed >= len(values):
         return float(descending[-1])
     return float(np.nextafter(descending[allowed], np.array(np.inf, values.dtype)))
+
+
+def upper_bound(called: int, count: int) -> float:
+    """The rate that ``called`` of ``count`` do not exceed with a confidence of 95 % (Clopper and Pearson, 1934)."""
+    if called >= count:
+        return 1.0
+    k = np.arange(called + 1)
+    ways = np.array([lgamma(count + 1) - lgamma(i + 1) - lgamma(count - i + 1) for i in k.tolist()])
+    low, high = called / count, 1.0
+    for _ in range(50):  # the chance of so few falls as the rate grows
+        rate = (low + high) / 2
+        chance = np.exp(ways + k * np.log(rate) + (count - k) * np.log1p(-rate)).sum()
+        low, high = (rate, high) if chance > _DOUBT else (low, rate)
+    return high
+
+
+def bounded_threshold(real_scores: ArrayLike, rate: float) -> float | None:
+    """The lowest threshold above which no more than ``rate`` of reals lie, with a confidence of 95 %.
+
+    None where there are too few: 299 reals without one above can promise 1 %.
+    """
+    count = len(np.asarray(real_scores))
+    low, high = -1, count  # called fake: the most that keep the promise lie between
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if upper_bound(middle, count) <= rate else (low, middle)
+    return None if low < 0 else threshold_at_fpr(real_scores, low / count)
 
 
 def auc_weighted(scores: Numbers, labels: Numbers, weights: Numbers) -> Numbers:

@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from facewitness import provenance
+from facewitness.detectors.base import ask
 from facewitness.media import faces, image
 from facewitness.types import (
     Box,
@@ -30,6 +31,7 @@ from facewitness.types import (
     Plane,
     Report,
     Status,
+    Views,
 )
 
 if TYPE_CHECKING:
@@ -64,6 +66,7 @@ class Prepared:
     shape: tuple[int, int] = (0, 0)  # height and width of the upright photograph
     faces: tuple[PreparedFace, ...] = ()
     crops: Image | None = None
+    views: tuple[Views, ...] = ()  # what further members of the detector see of the same faces
     previews: Mapping[int, Image] = field(default_factory=dict, repr=False)  # frames with faces, reduced for pictures
     last: bool = True  # whether no further part of this file follows
 
@@ -78,7 +81,7 @@ def scan(path: Path, detector: Detector) -> Report:
     """
     faces.check(detector.card.crop)
     prepared = prepare(path, detector.card.crop)
-    detection = None if prepared.crops is None else run(detector, prepared.crops)
+    detection = None if prepared.crops is None else run(detector, prepared.crops, prepared.views)
     return judge(prepared, detection, detector.card, detector.identity)
 
 
@@ -90,13 +93,14 @@ def prepare(path: Path, profile: CropProfile, preview_px: int = 0) -> Prepared:
         frames = image.read_frames(path, FRAMES)
     except MediaError as error:
         return Prepared(path, digest, error.status, (_without_path(str(error), path),))
-    prepared, crops = [], []
+    prepared, crops, views = [], [], []
     for number, rgb in zip(frames.numbers, frames.images, strict=True):
         for face in faces.find(rgb, profile.finder, thorough=True):
             status, matrix = faces.status(face, profile), None
             if status is Status.OK:
                 crop, matrix = faces.crop(rgb, face.landmarks, profile)
                 crops.append(crop)
+                views.append(faces.views(rgb, face.landmarks, profile))
             prepared.append(PreparedFace(_within(face.box, rgb), status, matrix, face.turn_deg, number))
     shape, seen = frames.images[0].shape, len(frames.images)
     searched = (f"looked at {seen} of {frames.total} frames",) if frames.total > 1 else ()
@@ -109,17 +113,18 @@ def prepare(path: Path, profile: CropProfile, preview_px: int = 0) -> Prepared:
         (shape[0], shape[1]),
         tuple(prepared),
         np.stack(crops) if crops else None,
+        tuple(views) if profile.further else (),
         {n: preview(rgb, preview_px) for n, rgb in zip(frames.numbers, frames.images, strict=True) if n in shown},
     )
 
 
-def run(detector: Detector, crops: Image) -> Detection:
-    """Return the detector's answer for any number of crops (N, S, S, 3).
+def run(detector: Detector, crops: Image, views: Sequence[Views] = ()) -> Detection:
+    """Return the detector's answer for any number of crops (N, S, S, 3), and of views where its members want them.
 
     Raises:
         CardError: the detector answers with other than one finite score for each crop.
     """
-    detection = detector(crops)
+    detection = ask(detector, crops, views)
     if detection.score.shape != (len(crops),) or not np.isfinite(detection.score).all():
         raise CardError(
             f"detector {detector.card.name} gave {detection.score.shape} scores, some not numbers, for {len(crops)} "
@@ -141,9 +146,10 @@ def judge(prepared: Prepared, detection: Detection | None, card: Card, identity:
         if detection.map is not None:
             plane, window = place(detection.map[scored], face.matrix, prepared.shape, card.crop.size_px)
         verdict = None if card.calibration is None else card.calibration.verdict(score)
-        findings.append(
-            Finding(face.box, face.status, score, verdict, plane, window, turn_deg=face.turn_deg, frame=face.frame)
-        )
+        given = () if detection.members is None else detection.members[scored].tolist()
+        where: dict[str, Any] = {"turn_deg": face.turn_deg, "frame": face.frame}
+        members = dict(zip(card.members, given, strict=bool(given)))
+        findings.append(Finding(face.box, face.status, score, verdict, plane, window, members=members, **where))
         scored += 1
     scores = [finding.score for finding in findings if finding.score is not None]
     highest = max(scores) if scores else None

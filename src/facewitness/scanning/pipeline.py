@@ -143,15 +143,16 @@ def _prepared(paths: list[Path], detector: Detector, workers: int) -> Iterator[l
 def _detected(group: Sequence[Prepared], detector: Detector) -> Iterator[tuple[Prepared, Detection | None]]:
     """Each file of a group with the detector's answer for its crops, asked for the whole group at once."""
     crops = [prepared.crops for prepared in group if prepared.crops is not None]
-    answer = run(detector, np.concatenate(crops)) if crops else None
+    views = [one for prepared in group for one in prepared.views]
+    answer = run(detector, np.concatenate(crops), views) if crops else None
     start = 0
     for prepared in group:
         if prepared.crops is None or answer is None:
             yield prepared, None
             continue
         part = slice(start, start + len(prepared.crops))
-        maps = None if answer.map is None else answer.map[part]
-        yield prepared, Detection(answer.score[part], answer.features[part], maps)
+        maps, members = (None if both is None else both[part] for both in (answer.map, answer.members))
+        yield prepared, Detection(answer.score[part], answer.features[part], maps, members)
         start = part.stop
 
 

@@ -19,6 +19,7 @@ def schema() -> dict[str, Any]:
         "time_s": {"type": ["number", "null"], "minimum": 0},
         "turn_deg": {"type": "number"},
         "frame": {"type": "integer", "minimum": 0},
+        "members": {"type": "object", "additionalProperties": number},
     }
     fields: dict[str, Any] = {
         "format": {"const": REPORT_FORMAT},

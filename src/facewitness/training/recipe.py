@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from facewitness.config import Recipe
-from facewitness.media.faces import FINDER, FINDERS
+from facewitness.media.faces import ALIGNMENT, ALIGNMENTS, FINDER, FINDERS
 from facewitness.types import CropProfile
 
 CHECKPOINTS = "checkpoints"  # the folder of a run that holds them
@@ -42,17 +42,32 @@ class CropSection(Recipe):
     size_px: int = Field(128, ge=32)
     margin: float = Field(0.25, ge=0, le=2)
     finder: str = FINDER  # of ``media.faces.FINDERS``
+    alignment: str = ALIGNMENT  # of ``media.faces.ALIGNMENTS``
+    face_px: int = Field(0, ge=0)  # see ``CropProfile``
 
     @property
     def profile(self) -> CropProfile:
         """The profile, which a card carries."""
-        return CropProfile(finder=self.finder, size_px=self.size_px, margin=self.margin)
+        return CropProfile(
+            finder=self.finder,
+            alignment=self.alignment,
+            size_px=self.size_px,
+            margin=self.margin,
+            face_px=self.face_px,
+        )
 
     @field_validator("finder")
     @classmethod
     def _is_known(cls, name: str) -> str:
         if name not in FINDERS:
             raise ValueError(f"no face finder {name!r}; known: {', '.join(FINDERS)}")
+        return name
+
+    @field_validator("alignment")
+    @classmethod
+    def _is_alignment(cls, name: str) -> str:
+        if name not in ALIGNMENTS:
+            raise ValueError(f"no alignment {name!r}; known: {', '.join(ALIGNMENTS)}")
         return name
 
 
@@ -66,6 +81,7 @@ class DataSection(Recipe):
     validation_pairs: int = Field(600, ge=1)
     workers: int = Field(1, ge=0)
     methods: list[str] = Field(default_factory=list)  # only these fakes, or "method/attribute"; empty: all
+    listed: float = Field(0.5, ge=0, le=1)  # how often a pair's fake is a listed one, where forge.methods has some too
     paired: float = Field(0, ge=0, le=1)  # how often a listed fake stands beside its own original, not beside any real
     calibration_pairs: int | None = Field(None, ge=1)  # of the validation split; None takes all of it
 
@@ -85,6 +101,7 @@ class AugmentSection(Recipe):
     resize: float = Field(0.25, ge=0, le=1)
     blur: float = Field(0.1, ge=0, le=1)
     blur_sigma: tuple[float, float] = (0.2, 1.0)
+    retouch: float = Field(0, ge=0, le=1)
     noise: float = Field(0.15, ge=0, le=1)
     colour: float = Field(0.4, ge=0, le=1)
     jitter: float = Field(1.0, ge=0, le=3)  # of the crop: 1 = 3 % shift, 8 % zoom, 6 degrees
@@ -126,6 +143,7 @@ class OptimSection(Recipe):
     lowest_rate: float = Field(1e-6, gt=0)  # "steps": it falls no further
     batch_pairs: int = Field(16, ge=1)
     epochs: int = Field(30, ge=1)
+    minutes: float | None = Field(None, gt=0)  # the schedule is laid over so long, and the run ends with its epoch
     head_epochs: int = Field(0, ge=0)  # at first only the last layer learns, for so many epochs
     learn: list[str] = Field(default_factory=list)  # dotted names of the net's parts that learn; empty: all of them
     horizon_epochs: int | None = None  # the cosine is laid over this many epochs, of which ``epochs`` are trained

@@ -1,6 +1,7 @@
 """Supervised training as a Lightning module: an objective, an optimiser, and what validation measures."""
 
 import math
+import time
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -34,6 +35,7 @@ class Supervised(lightning.LightningModule):
         self.still = _hold_still(graph.net, optim.learn)
         self.learning = [parameter for parameter in graph.net.parameters() if parameter.requires_grad]
         self.total_steps = total_steps
+        self.began, self.spent_s = time.monotonic(), 0.0
         self.seen: list[tuple[Tensor, Tensor]] = []
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
@@ -53,6 +55,22 @@ class Supervised(lightning.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """AUC over the validation pairs of all processes."""
         log_auc(self, self.seen)
+
+    def on_train_start(self) -> None:
+        """Begin to count the minutes; those before a resume count as well."""
+        self.began = time.monotonic() - self.spent_s
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep how long the training has lasted."""
+        checkpoint["spent_s"] = time.monotonic() - self.began
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on counting from there."""
+        self.spent_s = float(checkpoint.get("spent_s", 0))
+
+    def on_train_epoch_end(self) -> None:
+        """End with this epoch if the minutes are over."""
+        self.trainer.should_stop = self.trainer.should_stop or self.spent() >= 1
 
     def on_train_epoch_start(self) -> None:
         """Hold everything but the last layer still while ``head_epochs`` last; what never learns keeps its norms."""
@@ -84,7 +102,12 @@ class Supervised(lightning.LightningModule):
             return warm
         if self.optim.schedule == "steps":
             return warm * max(10.0 ** -(step // self.optim.drop_every_steps), self.optim.lowest_rate / self.optim.rate)
-        return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, self.total_steps))))
+        done = self.spent() if self.optim.minutes else step / max(1, self.total_steps)
+        return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+    def spent(self) -> float:
+        """The share of ``optim.minutes`` that is over, 0 where there is no such limit."""
+        return (time.monotonic() - self.began) / (60 * self.optim.minutes) if self.optim.minutes else 0.0
 
     def _head(self) -> nn.Module:
         net: Any = self.graph.net

@@ -19,6 +19,7 @@ from torchvision.transforms import v2
 
 from facewitness import config
 from facewitness.data import manifest
+from facewitness.media import faces
 from facewitness.training.data import cache
 from facewitness.training.data import draws as drawing
 from facewitness.training.data.augment import apply, degradations, flips
@@ -255,3 +256,63 @@ def test_the_finder_of_the_recipe_finds_what_is_learnt_from(tmp_path: Path) -> N
     assert len(cached_faces([sample], 300, finder="mtcnn").landmarks) == 1
     with pytest.raises(ValueError, match="known: dlib-hog, mtcnn"):
         CropSection(finder="mtcn")
+
+
+TILES = CropProfile(alignment=faces.TILES, size_px=64, margin=0.3)
+
+
+def _tiles(recipe: Path, *overrides: str, train: bool = True) -> Pairs:
+    settings = config.load(recipe, TrainRecipe, overrides)
+    samples = [s for s in manifest.read(Path(settings.data.path)) if s.split == "train"]
+    return Pairs(cached_faces(samples, 400, progress=None), samples, settings, TILES, train=train)
+
+
+def test_tiles_of_a_pair_show_the_same_place_and_what_was_forged(recipe: Path) -> None:
+    pairs = _tiles(recipe, "forge.methods={selfblend=1.0}", "augment.jpeg=0", "augment.noise=0", "augment.blur=0")
+    for seed in range(12):
+        item = pairs[Draw(seed % len(pairs), seed, 9)]
+        assert item["crops"].shape == (2, 3, 64, 64)
+        assert item["regions"][1].any()
+        outside = item["regions"][1] == 0
+        gap = (item["crops"][0].float() - item["crops"][1].float()).abs().mean(0)
+        if outside.sum() > 400:
+            assert gap[outside].mean() < gap[~outside].mean() + 1
+            assert gap[outside].mean() < 4  # what two encodings differ by
+
+
+def test_a_tile_that_is_judged_is_the_middle_of_the_face(recipe: Path) -> None:
+    pairs = _tiles(recipe, "forge.methods={selfblend=1.0}", train=False)
+    window = pairs.faces.portrait(0)
+    left, top = -faces.alignment(window.landmarks, TILES)[:, 2].astype(int)
+    near = [(top + down, left + right) for down in (-1, 0, 1) for right in (-1, 0, 1)]  # a half is rounded either way
+    wanted = np.stack([window.image[row : row + 64, column : column + 64] for row, column in near])
+    shown = [pairs[Draw(0, seed, 9)]["crops"][0].permute(1, 2, 0).numpy().astype(int) for seed in range(3)]
+    gaps = [np.abs(one - wanted).mean((1, 2, 3)).min() for one in shown]
+    assert min(gaps) < 3  # of the encoding; elsewhere where what was forged lies elsewhere
+
+
+def test_how_often_a_listed_fake_is_shown_is_up_to_the_recipe(recipe: Path) -> None:
+    settings = config.load(recipe, TrainRecipe, ("forge.methods={selfblend=1.0}", "data.listed=0.9"))
+    samples = [s for s in manifest.read(Path(settings.data.path)) if s.split == "train"]
+    fakes = [replace(s, label=1, method="other", path=s.path.with_name(f"copy-{s.path.name}")) for s in samples]
+    for fake, sample in zip(fakes, samples, strict=True):
+        shutil.copy(sample.path, fake.path)
+    both = [*samples, *fakes]
+    pairs = Pairs(cached_faces(both, 400, progress=None), both, settings, PROFILE, train=True)
+    used = [pairs._use_forge(np.random.default_rng(seed)) for seed in range(200)]
+    assert 5 < sum(used) < 40
+
+
+def test_a_beauty_filter_is_drawn_for_both_of_a_pair() -> None:
+    rng = np.random.default_rng(0)
+    noise = torch.from_numpy(rng.integers(0, 256, (3, 40, 40), np.uint8))
+    pair, masks = torch.stack([noise, noise]), torch.zeros(2, 40, 40, dtype=torch.uint8)
+    section = AugmentSection(jpeg=0, resize=0, blur=0, noise=0, colour=0, retouch=1)
+    changes = []
+    for seed in range(9):
+        torch.manual_seed(seed)
+        made, _ = apply(degradations(section), pair, masks)
+        assert torch.equal(made[0], made[1])
+        changes.append(float(made[0].float().std() / noise.float().std()))
+    assert min(changes) < 0.8
+    assert max(changes) > 1.05  # smoothed, or sharpened

@@ -35,6 +35,7 @@ def degradations(section: AugmentSection) -> v2.Compose:
         v2.RandomApply([v2.ColorJitter(0.15, 0.15, 0.15, 0.02)], section.colour),
         v2.RandomApply([DownAndUp(0.5, 1.0)], section.resize),
         v2.RandomApply([v2.GaussianBlur(taps, section.blur_sigma)], section.blur),
+        *([v2.RandomApply([Retouch(0, 3)], section.retouch)] if section.retouch else []),
         v2.RandomApply([Noise(0.0, 6.0)], section.noise),
         v2.RandomApply([Jpeg(low, high)], section.jpeg / 2),  # the other half before the crop: see batches
     ]
@@ -88,6 +89,23 @@ class Noise(_Drawn):
 
     def _changed(self, crops: Tensor, drawn: float) -> Tensor:
         return (crops.float() + torch.randn(crops.shape) * drawn).round().clamp(0, 255).to(torch.uint8)
+
+
+class Retouch(_Drawn):
+    """Smooth the skin (a bilateral filter, from 0 to 1), take a median (to 2) or sharpen (to 3): a beauty filter."""
+
+    def _changed(self, crops: Tensor, drawn: float) -> Tensor:
+        made = [self._one(np.ascontiguousarray(crop), drawn) for crop in crops.permute(0, 2, 3, 1).numpy()]
+        return torch.from_numpy(np.stack(made)).permute(0, 3, 1, 2)
+
+    @staticmethod
+    def _one(crop: Image, drawn: float) -> Image:
+        amount = drawn % 1
+        if drawn < 1:
+            return np.asarray(cv2.bilateralFilter(crop, 7, 15 + 60 * amount, 5), np.uint8)
+        if drawn < 2:
+            return np.asarray(cv2.medianBlur(crop, 3), np.uint8)
+        return np.asarray(cv2.addWeighted(crop, 1 + amount, cv2.GaussianBlur(crop, (0, 0), 1.0), -amount, 0), np.uint8)
 
 
 def draw_jitter(section: AugmentSection, size_px: int, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -25,7 +25,15 @@ from facewitness.training.recipe import TrainRecipe
 from facewitness.types import CropProfile, FacewitnessError, Image, Sample
 
 STRONG_RATIOS = (0.75, 1.0)
+_SMALLEST_TILE = 0.5  # the least that a photograph is reduced to before a tile is cut for training
 _DONORS = 16  # drawn for each swap; the one whose face is nearest in shape gives its face
+
+
+class Spot(NamedTuple):
+    """Where a tile is cut for training."""
+
+    place: NDArray[np.float64]  # of its centre: (0, 0) and (1, 1) are two corners of the landmarks' box
+    zoom: float  # by which the photograph is reduced before
 
 
 class Side(NamedTuple):
@@ -79,7 +87,8 @@ class Pairs(Dataset[dict[str, Tensor]]):
     def __getitem__(self, draw: Draw) -> dict[str, Tensor]:
         rng = np.random.default_rng((draw.seed, 7))
         index = int(self.real[draw.index])
-        pair = self._forged(index, rng, draw.epoch) if self._use_forge(rng) else self._listed(index, rng)
+        spot = self._spot(rng) if self.profile.alignment == faces.TILES else None
+        pair = self._forged(index, rng, draw.epoch, spot) if self._use_forge(rng) else self._listed(index, rng)
         section, augmented, jitter, quality = self.recipe.augment, [False, False], np.eye(3), ENCODER_QUALITY
         if self.train:
             quality = augment.draw_quality(section, rng)
@@ -89,6 +98,8 @@ class Pairs(Dataset[dict[str, Tensor]]):
             side._replace(portrait=_encoded(side.portrait, quality if one else ENCODER_QUALITY))
             for side, one in zip(pair, augmented, strict=True)
         ]
+        if spot:
+            pair = self._tiles(pair, spot, rng)
         crops, planes = self._crops_and_planes(pair, jitter)
         images, masks = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2), torch.from_numpy(np.stack(planes))
         if self.train:
@@ -120,6 +131,24 @@ class Pairs(Dataset[dict[str, Tensor]]):
         sigma = self.recipe.attention.sigma * size
         return crops, regions + targets.attention(self.find, crops, landmarks, regions[1], sigma)
 
+    def _spot(self, rng: np.random.Generator) -> Spot:
+        """Where a tile is cut, anywhere on the face, and how much the photograph is reduced before."""
+        if not self.train:
+            return Spot(np.full(2, 0.5), 1.0)
+        zoom = float(rng.uniform(_SMALLEST_TILE, 1)) if rng.random() < 0.5 else 1.0
+        return Spot(rng.uniform(-0.1, 1.1, 2), zoom)
+
+    def _tiles(self, pair: Sequence[Side], spot: Spot, rng: np.random.Generator) -> list[Side]:
+        """The tile of both: the same spot, or one on what was forged where that is known and lies elsewhere."""
+        real, fake = (_tile(side, spot, self.profile) for side in pair)
+        if fake.known and not fake.region.any() and pair[1].region.any():
+            rows, columns = np.nonzero(pair[1].region)
+            chosen = int(rng.integers(len(rows)))
+            points = pair[1].portrait.landmarks
+            place = (np.array([columns[chosen], rows[chosen]]) - points.min(0)) / np.ptp(points, axis=0)
+            real, fake = (_tile(side, Spot(place, spot.zoom), self.profile) for side in pair)
+        return [real, fake]
+
     def square(self, index: int) -> tuple[Image, NDArray[np.uint8] | None]:
         """Return face ``index`` of the cache as it is judged: crop (S, S, 3); its region (S, S) where it is known."""
         portrait, region = self.faces.portrait(index), self.faces.region(index)
@@ -130,9 +159,9 @@ class Pairs(Dataset[dict[str, Tensor]]):
     def _use_forge(self, rng: np.random.Generator) -> bool:
         if not len(self.own) or not self.methods:
             return bool(self.methods)
-        return bool(rng.random() < 0.5)
+        return bool(rng.random() < 1 - self.recipe.data.listed)
 
-    def _forged(self, index: int, rng: np.random.Generator, epoch: int) -> list[Side]:
+    def _forged(self, index: int, rng: np.random.Generator, epoch: int, spot: Spot | None) -> list[Side]:
         names = [n for n in self.methods if METHODS[n].keeps_identity or len(self.donors[self.sources[index]]) > 1]
         share = np.array([self.recipe.forge.methods[n] for n in names])
         name = str(rng.choice(names, p=share / share.sum()))
@@ -142,6 +171,8 @@ class Pairs(Dataset[dict[str, Tensor]]):
             if self.train and epoch < self.recipe.forge.strong_epochs:
                 options["ratios"] = STRONG_RATIOS
         target = self.faces.portrait(index)
+        if spot and not METHODS[name].needs_donor:  # no more is forged than a tile can show
+            target = _around(target, spot, self.profile)
         donor = self._donor(index, rng) if METHODS[name].needs_donor else None
         forgery = METHODS[name].make(target, rng, donor, **options)
         empty = np.zeros(forgery.region.shape, np.uint8)
@@ -209,9 +240,43 @@ class Pairs(Dataset[dict[str, Tensor]]):
         return crop, np.asarray(inside, np.uint8)
 
     def _matrix(self, portrait: Portrait, jitter: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self.profile.alignment == faces.TILES:
+            return np.eye(2, 3)
         matrix = jitter[:2, :2] @ faces.alignment(portrait.landmarks, self.profile)
         matrix[:, 2] += jitter[:2, 2]
         return np.asarray(matrix)
+
+
+def _around(portrait: Portrait, spot: Spot, profile: CropProfile) -> Portrait:
+    """The part of a window that a tile needs and a little more, so that its pixels lie anywhere on a JPEG's grid."""
+    points = portrait.landmarks
+    reach = (profile.size_px + 16) / (spot.zoom * faces.tile_scale(points, profile)) / 2
+    centre = points.min(0) + spot.place * np.ptp(points, axis=0)
+    size = np.array(portrait.image.shape[1::-1])
+    low = np.clip(np.floor(centre - reach), 0, np.maximum(0, size - 2 * reach)).astype(int)
+    high = np.minimum(low + int(np.ceil(2 * reach)), size)
+    image = np.ascontiguousarray(portrait.image[low[1] : high[1], low[0] : high[0]])
+    return Portrait(image, np.asarray(points - low, np.float32))
+
+
+def _tile(side: Side, spot: Spot, profile: CropProfile) -> Side:
+    """The tile at a spot, mirrored where the window is smaller."""
+    points, image, region = side.portrait.landmarks, side.portrait.image, side.region
+    scale = spot.zoom * faces.tile_scale(points, profile)
+    if scale < 1:
+        size = tuple(max(1, round(length * scale)) for length in image.shape[1::-1])
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        region = np.asarray(cv2.resize(region, size, interpolation=cv2.INTER_AREA), np.uint8)
+        points = points * np.float32(scale)
+    short = [max(0, profile.size_px - length) for length in image.shape[:2]]
+    if any(short):
+        image = np.asarray(cv2.copyMakeBorder(image, 0, short[0], 0, short[1], cv2.BORDER_REFLECT), np.uint8)
+        region = np.asarray(cv2.copyMakeBorder(region, 0, short[0], 0, short[1], cv2.BORDER_REFLECT), np.uint8)
+    start = np.rint(points.min(0) + spot.place * np.ptp(points, axis=0) - profile.size_px / 2).astype(int)
+    left, top = np.clip(start, 0, np.array(image.shape[1::-1]) - profile.size_px)
+    window = (slice(top, top + profile.size_px), slice(left, left + profile.size_px))
+    portrait = Portrait(np.ascontiguousarray(image[window]), np.asarray(points - (left, top), np.float32))
+    return Side(portrait, np.ascontiguousarray(region[window]), side.known)
 
 
 def _encoded(portrait: Portrait, quality: int) -> Portrait:
