@@ -11,7 +11,7 @@ import pytest
 
 from facewitness.evaluation import report, requirements, tables
 from facewitness.evaluation.scores import SCHEMA
-from facewitness.evaluation.slices import tidy
+from facewitness.evaluation.slices import slices, tidy
 from facewitness.metrics.intervals import wilson
 from facewitness.types import Calibration, ManifestError
 
@@ -166,3 +166,11 @@ def test_a_folder_without_an_evaluation(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="holds no finished evaluation"):
         report.write(tmp_path / "report.md", tmp_path)
     assert not (tmp_path / "report.md").exists()
+
+
+def test_a_method_whose_sources_have_hardly_a_real_is_compared_with_all() -> None:
+    rows = scores()
+    alone = rows.filter(method="x").with_columns(pl.lit("drawn").alias("dataset"), pl.lit("z").alias("method"))
+    found = {part.method: part for part in slices(pl.concat([rows, alone])) if part.kind == "method"}
+    assert (found["z"].rows["label"] == 0).sum() == (rows["label"] == 0).sum()
+    assert found["z"].note == "compared with all reals: there are 0 of the same sources"

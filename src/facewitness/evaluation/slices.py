@@ -1,7 +1,7 @@
 """From scores to the tidy table: a row for each metric of each slice, with its interval and the counts behind it.
 
 Slices: ``all``; ``method``, the fakes of one method against all the reals of those data sets it was applied to, or
-against all reals where those have none;
+against all reals where those have few;
 ``dataset``, all fakes of one source against its reals, and what reals alone show; ``method_dataset``, both at once.
 Nothing here touches a pixel: any number can be made again from ``scores.parquet``.
 """
@@ -24,6 +24,10 @@ MAP_METRICS = {
     **{"pointing": "pointing", "false_positive_area": "false_positive_area@0.5", "mask_outside": "mask_outside"},
 }
 """Columns of the scores -> metrics."""
+
+
+LEAST_REALS = 0.1
+"""For one fake of a method; where its sources have fewer reals, they are no comparison."""
 
 
 class Slice(NamedTuple):
@@ -66,8 +70,9 @@ def slices(scores: pl.DataFrame) -> Iterator[Slice]:
         applied[method] = fakes["dataset"].unique().sort().to_list()
         reals = scores.filter(real & pl.col("dataset").is_in(applied[method]))
         note = ""
-        if reals.is_empty():
-            reals, note = scores.filter(real), "compared with all reals: there are none of the same source"
+        if reals.height < fakes.height * LEAST_REALS:
+            note = f"compared with all reals: there are {reals.height} of the same sources"
+            reals = scores.filter(real)
         elif set(scores.filter(real)["dataset"].unique()) - set(applied[method]):
             note = f"compared with the reals of {', '.join(applied[method])} only, to which the method was applied"
         yield Slice("method", method, None, pl.concat([reals, fakes]), note)
