@@ -92,7 +92,7 @@ gpu-pack: $(VENV)/.dev-installed ## what gpu-train needs of FACES and WILD, in a
 # The machine with the GPU needs torch, timm, lightning and pydantic, not this environment: GPU_PYTHON names its Python.
 GPU_PYTHON ?= $(BIN)/python
 MEMBER = PYTHONPATH=src:$$PYTHONPATH $(GPU_PYTHON) -m facewitness train $(1)-gpu --quiet --out runs/$(1)-gpu --set data.path=$(PACK) $(ARGS)
-gpu-train: ## on a machine with a GPU: train both members of the default detector over the unpacked PACK, side by side (nine minutes)
+gpu-train: ## on a machine with a GPU: train two members of the default detector over the unpacked PACK, side by side (nine minutes)
 	mkdir -p runs; ($(call MEMBER,blend) $(BLEND_ARGS) > runs/blend-gpu.log 2>&1; tail -n 3 runs/blend-gpu.log) & $(call MEMBER,trace) $(TRACE_ARGS) > runs/trace-gpu.log 2>&1; tail -n 3 runs/trace-gpu.log; wait
 
 GENERATORS := deepfake neuraltextures attribute-transposed attribute-nearest attribute-bilinear inpaint-conv synthesis

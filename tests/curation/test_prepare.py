@@ -17,7 +17,7 @@ from facewitness.curation import cropping
 from facewitness.curation import prepare as preparing
 from facewitness.curation.prepare import Wanted, prepare
 from facewitness.data import manifest
-from facewitness.data.sources import listing
+from facewitness.data.sources import read_layout
 from facewitness.media import image
 from facewitness.types import CropProfile, FacewitnessError, Image, ManifestError, Sample
 from tests.data import trees
@@ -51,7 +51,7 @@ def _log(out: Path) -> dict[str, dict[str, Any]]:
 def test_faceforensics_end_to_end(tmp_path: Path) -> None:
     frames, masks = moving()
     root = trees.faceforensics(tmp_path / "ff", frames, masks, methods=("Deepfakes",))
-    samples = _prepare(listing("faceforensics", root), tmp_path / "out")
+    samples = _prepare(read_layout("faceforensics", root), tmp_path / "out")
     assert len(samples) == 12 * 3
     fake = [s for s in samples if s.video == "Deepfakes/974_953"]
     assert [(s.label, s.method, s.split, s.identities) for s in fake] == [
@@ -79,19 +79,19 @@ def test_faceforensics_end_to_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["deepfakedetection", "celebdf-v2", "uadfv"])
 def test_the_other_video_sets_end_to_end(name: str, tmp_path: Path) -> None:
     build = {"deepfakedetection": trees.deepfakedetection, "celebdf-v2": trees.celebdf, "uadfv": trees.uadfv}[name]
-    listed = listing(name, build(tmp_path / "set", [face()] * 3))
+    listed = read_layout(name, build(tmp_path / "set", [face()] * 3))
     samples = _prepare(listed, tmp_path / "out", replace(THREE, frames=1))
     assert [s.video for s in samples] == [s.video for s in listed]
     assert [(s.label, s.split) for s in samples] == [(s.label, s.split) for s in listed]
 
 
 def test_the_sets_of_pictures_end_to_end(tmp_path: Path) -> None:
-    dffd = _prepare(listing("dffd", trees.dffd(tmp_path / "dffd", face())), tmp_path / "one")
+    dffd = _prepare(read_layout("dffd", trees.dffd(tmp_path / "dffd", face())), tmp_path / "one")
     assert len(dffd) == 9
     whole = [image.read(s.region) for s in dffd if s.region is not None]
     assert len(whole) == 3
     assert min(region.min() for region in whole) == 255
-    celeba = _prepare(listing("celeba", trees.celeba(tmp_path / "celeba", face())), tmp_path / "two")
+    celeba = _prepare(read_layout("celeba", trees.celeba(tmp_path / "celeba", face())), tmp_path / "two")
     assert celeba[0].attributes == ("Eyeglasses", "Smiling")
 
 

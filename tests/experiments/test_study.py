@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from facewitness.cli import app
 from facewitness.config import packaged_recipes
 from facewitness.data import manifest
-from facewitness.data.sources import listing
+from facewitness.data.sources import read_layout
 from facewitness.evaluation import tables
 from facewitness.experiments import measure
 from facewitness.experiments import samples as chosen
@@ -273,9 +273,12 @@ def test_the_published_sets_are_found_in_their_layouts(tmp_path: Path) -> None:
     ff = trees.faceforensics(
         tmp_path / "ff", methods=("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures"), level="c23"
     )
-    found = [*listing("faceforensics", ff), *listing("deepfakedetection", trees.deepfakedetection(tmp_path / "dfd"))]
+    found = [
+        *read_layout("faceforensics", ff),
+        *read_layout("deepfakedetection", trees.deepfakedetection(tmp_path / "dfd")),
+    ]
     for version in ("celebdf-v1", "celebdf-v2"):
-        found += listing(version, trees.celebdf(tmp_path / version))
+        found += read_layout(version, trees.celebdf(tmp_path / version))
     for name in {sample.dataset for sample in found}:
         manifest.write([s for s in found if s.dataset == name], tmp_path / f"{name}.parquet")
     words = [*map(str, sorted(tmp_path.glob("*.parquet"))), "--out", str(tmp_path / "all.parquet")]

@@ -56,13 +56,13 @@ def data_prepare(
     skipped and why. Started again, it goes on where it stopped.
     """
     from facewitness.curation.prepare import Wanted, prepare
-    from facewitness.data.sources import LAYOUTS, Choice, listing
+    from facewitness.data.sources import LAYOUTS, Choice, read_layout
     from facewitness.data.splits import spread
     from facewitness.types import CropProfile
 
     check_choice(source, LAYOUTS, "SOURCE", "see `facewitness data sources`")
     check_choice(faces, ("largest", "all"), "--faces")
-    samples = spread(listing(source, root, Choice(compression, tuple(method or ()), splits)), limit)
+    samples = spread(read_layout(source, root, Choice(compression, tuple(method or ()), splits)), limit)
     profile = CropProfile(size_px=size, margin=margin, min_face_px=smallest)
     wanted = Wanted(None if every else frames, every, "all" if faces == "all" else "largest", profile)
     with output.progress_bars(quiet) as progress:
@@ -144,7 +144,7 @@ def data_split(
     ] = (0.7, 0.15, 0.15),
     seed: SeedOption = 0,
 ) -> None:
-    """Divide a manifest anew; whoever occurs together, or is one person, stays in one split."""
+    """Divide a manifest anew; one person, and people shown together, stay in one split."""
     from facewitness.data import sources, splits
 
     _write(splits.assign(sources.read(data), shares, seed), out)
@@ -160,7 +160,7 @@ def data_merge(
         bool, typer.Option("--official", help="Leave splits that divide videos, not people, as Celeb-DF's do.")
     ] = False,
 ) -> None:
-    """Join data into one manifest; nobody may be in two splits."""
+    """Join data into one manifest; a person in two splits is an error."""
     from facewitness.curation.tables import merge
 
     _write(merge(manifests, official), out)

@@ -36,7 +36,10 @@ def run(
     readme: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", exists=True, dir_okay=False, help="Put a short table between the marks of a file."
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="Put a short table into a Markdown file, between its two marks.",
         ),
     ] = None,
     left_out: Annotated[
@@ -152,7 +155,7 @@ def cluster(
     split: SplitOption = "test",
     method: MethodsOption = None,
     limit: LimitOption = None,
-    draws: Annotated[int, typer.Option(metavar="N", min=1, help="How often to reduce, cluster and name.")] = 10,
+    draws: Annotated[int, typer.Option(metavar="N", min=1, help="Repetitions of reducing and clustering.")] = 10,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of all chance.")] = 0,
     workers: WorkersOption = None,
 ) -> None:

@@ -131,7 +131,7 @@ def forge_train_generator(
         Path, typer.Option("--data", metavar="DATA", exists=True, help="Real photographs; their train split is used.")
     ],
     recipe: RecipeOption = None,
-    out: Annotated[Path | None, out_folder("Run folder; in the cache else.")] = None,
+    out: Annotated[Path | None, out_folder("Run folder; if left out, one in the cache.")] = None,
     overrides: SetOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last epoch in the run folder.")] = False,
     quiet: QuietOption = False,

@@ -47,7 +47,7 @@ def search(
     resume: ResumeOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Let the data choose the cells of a detector (ADD). Needs the extra `train`.
+    """Search the cells of a detector on data (ADD). Needs the extra `train`.
 
     OUT/genotype.json is what was found: train it with --set net.args.genotype=OUT/genotype.json. OUT/cells.png draws
     it, OUT/alphas.png shows how it came about, OUT/genotypes.jsonl has the cells of every epoch.
@@ -86,7 +86,7 @@ def lae_select(
     oracle: Annotated[bool, typer.Option("--oracle", help="Paint from the manifest's own regions.")] = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Choose the forged faces that deserve a mask and write them out to be painted."""
+    """Choose the forged faces to paint a mask for, and write them out. Needs the extra `train`."""
     if choice is not None:
         check_choice(choice, ("active", "random"), "--choice")
     from facewitness.training.lae.run import select as run_selection
@@ -106,7 +106,7 @@ def lae_finetune(
         Path | None, typer.Option(metavar="FOLDER", exists=True, file_okay=False, help="What was painted.")
     ] = None,
     oracle: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Let the manifest answer for so many masks instead.")
+        int | None, typer.Option(metavar="N", min=1, help="Take so many masks from the manifest instead.")
     ] = None,
     overrides: SetOption = None,
     quiet: QuietOption = False,

@@ -57,7 +57,7 @@ def prepare(
     workers: int | None = None,
     progress: Progress = None,
 ) -> dict[str, Any]:
-    """Crop the faces of ``samples``, as ``data.sources.listing`` gives them, and return the summary.
+    """Crop the faces of ``samples``, as ``data.sources.read_layout`` gives them, and return the summary.
 
     A file or frame that cannot be used has a status in ``frames.jsonl`` and stops nothing. Started again with the same
     settings, it goes on where it stopped.

@@ -1,4 +1,4 @@
-"""Readers, one file per layout: ``read`` takes whatever a user names as data, ``listing`` reads a named layout."""
+"""Data sources, one file per layout: ``read`` takes whatever a user names as data, ``read_layout`` a named layout."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,7 +11,7 @@ from facewitness.data.sources import celeba, celebdf, dffd, faceforensics, faces
 from facewitness.data.sources.layouts import Choice, Layout
 from facewitness.types import ManifestError, Sample
 
-__all__ = ["LAYOUTS", "MANIFESTS", "Choice", "Layout", "as_manifest", "listing", "read", "read_divided"]
+__all__ = ["LAYOUTS", "MANIFESTS", "Choice", "Layout", "as_manifest", "read", "read_divided", "read_layout"]
 
 MANIFESTS = ("manifest.parquet", "manifest.csv")
 SHARES = (0.6, 0.2, 0.2)
@@ -102,7 +102,7 @@ def _has_splits(path: Path) -> bool:
     return is_manifest or any((path / reader.TABLE).is_file() for reader in _TABLES)
 
 
-def listing(name: str, root: Path, choice: Choice | None = None) -> list[Sample]:
+def read_layout(name: str, root: Path, choice: Choice | None = None) -> list[Sample]:
     """A sample for each video or picture of a data set in its own layout, with official splits where there are any.
 
     Raises:
