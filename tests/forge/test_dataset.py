@@ -19,7 +19,7 @@ from facewitness.media import image
 from facewitness.types import CropProfile, ForgeError
 
 PHOTOGRAPH = data.astronaut()
-HERE = [name for name, m in METHODS.items() if not (m.network or m.whole or m.donor == "expression")]
+HERE = [name for name, m in METHODS.items() if not (m.generator or m.whole or m.donor == "expression")]
 """What can be made of two people without a smile, and without a network."""
 
 

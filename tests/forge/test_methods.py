@@ -156,7 +156,7 @@ def test_who_needs_a_donor_says_so(name: str, target: Portrait) -> None:
         METHODS[name].make(target, np.random.default_rng(0))
 
 
-@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.network])
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.generator])
 def test_a_network_that_was_not_fitted_is_named(
     name: str, head: Portrait, donor: Portrait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,7 +93,7 @@ def forge_list() -> None:
 
     rows = [("method", "family", "donor", "keeps identity", "generator", "what it does")]
     for name, method in METHODS.items():
-        generator = ("trained" if generators.ready(name) else "to be trained") if method.network else "none"
+        generator = ("trained" if generators.ready(name) else "to be trained") if method.generator else "none"
         rows.append((name, method.family, method.donor, output.yes(method.keeps_identity), generator, method.summary))
     output.columns(rows)
 
@@ -140,7 +140,7 @@ def forge_train_generator(
     from facewitness.forge.methods import METHODS
 
     check_choice(
-        method, [name for name, one in METHODS.items() if one.network], "METHOD", "see `facewitness forge list`"
+        method, [name for name, one in METHODS.items() if one.generator], "METHOD", "see `facewitness forge list`"
     )
     from facewitness.training.generators.train import train_generator
 

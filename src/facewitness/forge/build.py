@@ -81,10 +81,10 @@ def build(
     """
     settings = config.load(recipe, BuildRecipe, overrides)
     methods = check_methods(settings.methods) or list(METHODS)
-    unfitted = [name for name in methods if METHODS[name].network and not generators.ready(name)]
-    if unfitted:
-        fits = "; ".join(f"facewitness forge train-generator {name}" for name in unfitted)
-        raise ForgeError(f"{', '.join(unfitted)}: no weights yet; run once: {fits}")
+    untrained = [name for name in methods if METHODS[name].generator and not generators.ready(name)]
+    if untrained:
+        fits = "; ".join(f"facewitness forge train-generator {name}" for name in untrained)
+        raise ForgeError(f"{', '.join(untrained)}: no weights yet; run once: {fits}")
     counts: Mapping[str, int] = {split: n for split, n in settings.counts.model_dump().items() if n}
     everything = sources.read_divided(config.named(settings.data.path), settings.seed)
     samples = [s for s in everything if s.label == 0 and s.split in counts]

@@ -55,13 +55,15 @@ def forge_dataset(
     ``source`` is anything that ``data.sources.read`` knows; data without splits is divided by identity before it is
     forged, so that a forgery's donor is of the same split. ``limit`` takes that
     many photographs, spread evenly. Without ``methods`` all are taken that are at hand: those whose generator was not
-    fitted are passed over. Started again with the same settings, it goes on where it stopped.
+    trained are passed over. Started again with the same settings, it goes on where it stopped.
 
     Raises:
         ForgeError: an unknown method, one without its generator, nobody who may be forged, or ``out`` holds a set made
             with other settings or cannot be written.
     """
-    chosen = check_methods(methods) or [name for name, m in METHODS.items() if not m.network or generators.ready(name)]
+    chosen = check_methods(methods) or [
+        name for name, m in METHODS.items() if not m.generator or generators.ready(name)
+    ]
     samples = _photographs(source, splits, limit, seed)
     style = Style(seed, encoding, square)
     return make_set(samples, out, chosen, style, pairing.each, workers=workers, progress=progress)
@@ -79,7 +81,7 @@ def make_set(
 ) -> Path:
     """Find the faces of ``samples``, plan, forge, write; return the manifest. See ``forge_dataset``."""
     image.suffix(style.encoding)  # an unknown encoding fails here, before any work
-    weights = {name: generators.identity(name) for name in methods if METHODS[name].network}
+    weights = {name: generators.identity(name) for name in methods if METHODS[name].generator}
     square = None if style.square is None else [style.square.size_px, style.square.margin]
     _open(
         out,

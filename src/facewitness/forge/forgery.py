@@ -49,7 +49,7 @@ class Method:
     donor: Literal["none", "face", "expression"] = "none"
     keeps_identity: bool = True  # False: only on people whose source allows swaps
     whole: bool = False  # makes the whole picture anew: only for head squares, of which nothing else is left
-    network: bool = False  # needs weights, which ``facewitness forge train-generator NAME`` makes
+    generator: bool = False  # needs weights, which ``facewitness forge train-generator NAME`` makes
 
     @property
     def needs_donor(self) -> bool:

@@ -39,7 +39,7 @@ def identity(method: str) -> str:
     """SHA-256 of the weights of a method, as its card states it.
 
     Raises:
-        ForgeError: the method was not fitted yet, or its card cannot be read.
+        ForgeError: the method was not trained yet, or its card cannot be read.
     """
     return str(card(method)["weights"])
 
@@ -48,7 +48,7 @@ def card(method: str) -> Mapping[str, Any]:
     """What the card of a method says.
 
     Raises:
-        ForgeError: the method was not fitted yet, or its card cannot be read.
+        ForgeError: the method was not trained yet, or its card cannot be read.
     """
     path = folder(method) / CARD
     mend = f"run `facewitness forge train-generator {method}`"
@@ -71,7 +71,7 @@ class Square(NamedTuple):
     matrix: NDArray[Any]  # (2, 3), photograph to square
 
 
-class Network:
+class OnnxGenerator:
     """A trained generator. ``card`` holds size, margin and what else the method needs to know."""
 
     def __init__(self, method: str) -> None:
@@ -123,11 +123,11 @@ def picture(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.ascontiguousarray(values.transpose(1, 2, 0)) * np.float32(255)
 
 
-def load(method: str) -> Network:
+def load(method: str) -> OnnxGenerator:
     """The generator of a method; loaded once for as long as its file stays the same.
 
     Raises:
-        ForgeError: it was not fitted yet, or its files do not fit each other or this version.
+        ForgeError: it was not trained yet, or its files do not fit each other or this version.
     """
     if not ready(method):
         raise ForgeError(f"{method} has no weights yet: run `facewitness forge train-generator {method}` once")
@@ -136,6 +136,6 @@ def load(method: str) -> Network:
 
 
 @lru_cache(maxsize=16)
-def _load(method: str, where: str, changed: int) -> Network:
+def _load(method: str, where: str, changed: int) -> OnnxGenerator:
     del where, changed  # only tell a new file from the one at hand
-    return Network(method)
+    return OnnxGenerator(method)

@@ -38,7 +38,7 @@ _ALL = (
         "the face redrawn by the decoder of another group of people",
         swap.deepfake,
         keeps_identity=False,
-        network=True,
+        generator=True,
     ),
     Method(
         "face2face",
@@ -53,15 +53,15 @@ _ALL = (
         "the mouth alone rendered anew, after a donor's expression",
         mouth.neuraltextures,
         donor="expression",
-        network=True,
+        generator=True,
     ),
     *(
         Method(
             f"attribute-{up}",
             "attribute",
-            f"hair, skin, lips or brows recoloured by a network with {up} up-sampling",
+            f"hair, skin, lips or brows recoloured by a generator with {up} up-sampling",
             make,
-            network=True,
+            generator=True,
         )
         for up, make in (
             ("transposed", attribute.attribute_transposed),
@@ -79,9 +79,9 @@ _ALL = (
     Method(
         "inpaint-conv",
         "inpainting",
-        "the centre or features of the face drawn anew by a network",
+        "the centre or features of the face drawn anew by a generator",
         inpainting.inpaint_conv,
-        network=True,
+        generator=True,
     ),
     Method(
         "synthesis",
@@ -90,7 +90,7 @@ _ALL = (
         synthesis.synthesis,
         keeps_identity=False,
         whole=True,
-        network=True,
+        generator=True,
     ),
     *(
         Method(
@@ -98,7 +98,7 @@ _ALL = (
             "reconstruction",
             f"the photograph or its face as an autoencoder draws it: {how}",
             reconstruction.RECONSTRUCT[f"reconstruct-{kind}"],
-            network=True,
+            generator=True,
         )
         for kind, how in reconstruction.KINDS.items()
     ),

@@ -57,7 +57,7 @@ def write(file: Path, folder: Path, *, name: str, style: Style, command: Sequenc
         picture=picture.name if shown is not None else None,
         stretch=_STRETCH,
         credits=credits(),
-        networks=list(_networks(samples)),
+        generators=list(_generators(samples)),
         speed=summary["speed"],
         times=[(name, str(value)) for name, value in summary["speed"].get("ms_per_forgery", {}).items()],
         provenance=provenance_section(command, facts),
@@ -101,9 +101,9 @@ def _share(samples: Sequence[Sample]) -> str:
     return f"{sum(shares) / len(shares):.3f}" if shares else ""
 
 
-def _networks(samples: Sequence[Sample]) -> Iterator[tuple[str, ...]]:
+def _generators(samples: Sequence[Sample]) -> Iterator[tuple[str, ...]]:
     """Yield the rows of the table of generators."""
-    for name in sorted({s.method for s in samples if s.label and METHODS[s.method].network}):
+    for name in sorted({s.method for s in samples if s.label and METHODS[s.method].generator}):
         if generators.ready(name):
             card = generators.card(name)
             optim, trained = card["recipe"]["optim"], card["trained_on"]

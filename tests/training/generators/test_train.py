@@ -44,7 +44,7 @@ def head() -> Portrait:
 
 
 def test_every_network_method_has_a_task_and_no_other() -> None:
-    assert set(TASKS) == {name for name, method in METHODS.items() if method.network}
+    assert set(TASKS) == {name for name, method in METHODS.items() if method.generator}
 
 
 @pytest.mark.parametrize("name", TASKS)

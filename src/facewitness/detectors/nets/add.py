@@ -112,14 +112,14 @@ class Add(nn.Module):
         self, genotype: str = "gdas-v1", channels: int = 44, normal: int = 4, region: bool = True, input: Input = "rgb"
     ) -> None:
         super().__init__()
-        self.front = InputFilter(input)
-        self.stack = Stack(channels, normal, Genotype.parse(genotype), inputs=self.front.channels)
+        self.input_filter = InputFilter(input)
+        self.stack = Stack(channels, normal, Genotype.parse(genotype), inputs=self.input_filter.channels)
         self.norm = nn.BatchNorm2d(self.stack.width)
         self.heads = Heads(self.stack.width, region)
 
     def forward(self, x: Tensor) -> NetOutput:
         """One pass."""
-        logits, features, region = self.heads(torch.relu(self.norm(self.stack(self.front(x)))))
+        logits, features, region = self.heads(torch.relu(self.norm(self.stack(self.input_filter(x)))))
         if region is not None:
             region = F.interpolate(region, x.shape[-2:], mode="bilinear", align_corners=False)
         return NetOutput(logits, features, region)

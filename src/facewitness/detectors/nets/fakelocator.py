@@ -42,9 +42,9 @@ class FakeLocator(nn.Module):
     ) -> None:
         super().__init__()
         body = _body(segmenter)
-        self.segmenter, self.front = segmenter, InputFilter(input)
+        self.segmenter, self.input_filter = segmenter, InputFilter(input)
         self.encode, self.decode = body.backbone, body.classifier
-        _widen(self.encode, self.front.channels)
+        _widen(self.encode, self.input_filter.channels)
         channels, side = self._encoded(size_px)
         layers: list[nn.Module] = []
         for before in (channels, _WIDTH, _WIDTH, _WIDTH):
@@ -57,7 +57,7 @@ class FakeLocator(nn.Module):
 
     def forward(self, x: Tensor, attention: Tensor | None = None) -> NetOutput:
         """One pass."""
-        encoded = self.encode(self.front(x))
+        encoded = self.encode(self.input_filter(x))
         if attention is not None:
             encoded = {name: part * _fitted(attention, part) for name, part in encoded.items()}
         deep = _deep(encoded)
@@ -71,14 +71,14 @@ class FakeLocator(nn.Module):
     def load_imagenet(self) -> None:
         """Take the encoder's ImageNet weights; torchvision downloads them where it has not yet."""
         body = _body(self.segmenter, "DEFAULT")
-        _widen(body.backbone, self.front.channels)
+        _widen(body.backbone, self.input_filter.channels)
         self.encode.load_state_dict(body.backbone.state_dict())
 
     def _encoded(self, size_px: int) -> tuple[int, int]:
         """Channels and side of the encoder's deepest features."""
         training = self.encode.training
         with torch.no_grad():
-            deep = _deep(self.encode.eval()(torch.zeros(1, self.front.channels, size_px, size_px)))
+            deep = _deep(self.encode.eval()(torch.zeros(1, self.input_filter.channels, size_px, size_px)))
         self.encode.train(training)
         if deep.shape[-1] < 2:
             raise TypeError(f"size_px {size_px} is too small: the encoder leaves {deep.shape[-1]} px")
@@ -93,9 +93,9 @@ class _Fine(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.front = InputFilter("both")
+        self.input_filter = InputFilter("both")
         layers: list[nn.Module] = []
-        for before, stride in ((self.front.channels + 1, 2), (_FINE, 1)):
+        for before, stride in ((self.input_filter.channels + 1, 2), (_FINE, 1)):
             layers += [nn.Conv2d(before, _FINE, 3, stride, padding=1, bias=False), nn.BatchNorm2d(_FINE), nn.ReLU()]
         last = nn.Conv2d(_FINE, 1, 3, padding=1)
         nn.init.zeros_(last.weight)
@@ -104,7 +104,7 @@ class _Fine(nn.Module):
 
     def forward(self, plane: Tensor, x: Tensor) -> Tensor:
         """One pass."""
-        drawn = self.layers(torch.cat([plane, self.front(x)], 1))
+        drawn = self.layers(torch.cat([plane, self.input_filter(x)], 1))
         return plane + F.interpolate(drawn, x.shape[-2:], mode="bilinear", align_corners=False)
 
 

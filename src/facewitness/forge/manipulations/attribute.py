@@ -1,8 +1,8 @@
-"""Attributes changed: hair, skin, lips or brows take another colour, and a network draws the whole square anew for it.
+"""Attributes changed: hair, skin, lips or brows take another colour; a generator draws the whole square anew for it.
 
 Mirrors StarGAN, AttGAN, STGAN and IcGAN: an encoder-decoder with skip connections is told what to change, where and
-how. The methods differ in their up-sampler alone, which is what leaves the trace. What the networks are taught stands
-here as well, so that training and forging mean the same by "lips": ``weight`` and ``recolour`` need no network.
+how. The methods differ in their up-sampler alone, which is what leaves the trace. What the generators are taught stands
+here as well, so that training and forging mean the same by "lips": ``weight`` and ``recolour`` need no generator.
 """
 
 from functools import partial
@@ -31,11 +31,11 @@ _GRABCUT_PX = 96
 
 def _attribute(name: str, target: Portrait, rng: np.random.Generator, donor: None = None) -> Forgery:
     part, shift = draw(rng)
-    network = generators.load(name)
-    square = network.square(target)
+    generator = generators.load(name)
+    square = generator.square(target)
     where = weight(square.image, square.landmarks, part)
-    made = generators.picture(network(inputs(square.image, where, shift)))
-    forged = generators.lay_back(target.image, made, border(network.profile.size_px), square.matrix)
+    made = generators.picture(generator(inputs(square.image, where, shift)))
+    forged = generators.lay_back(target.image, made, border(generator.profile.size_px), square.matrix)
     return finish(target.image, forged, {"part": part, "lab": [round(float(v), 2) for v in shift]})
 
 
@@ -53,13 +53,13 @@ def draw(rng: np.random.Generator) -> tuple[str, NDArray[np.float64]]:
 
 
 def inputs(square: Image, where: Plane, shift: NDArray[np.float64]) -> NDArray[np.float32]:
-    """What the network sees, (INPUTS, S, S): the square, and what is wanted in each of the three channels of CIELAB."""
+    """What the generator sees, (INPUTS, S, S): the square, and the change of each channel of CIELAB."""
     wanted = where[None] * (shift / 25.0).astype(np.float32)[:, None, None]
     return np.concatenate([generators.planes(square), wanted]).astype(np.float32)
 
 
 def recolour(square: Image, weight: Plane, shift: NDArray[np.float64]) -> Image:
-    """The square with ``shift`` added in CIELAB where ``weight`` says; what a network is taught to do by itself."""
+    """The square with ``shift`` added in CIELAB where ``weight`` says; what a generator is taught to do by itself."""
     lab = cv2.cvtColor(square.astype(np.float32) / np.float32(255), cv2.COLOR_RGB2LAB)
     shifted = np.asarray(lab, np.float32) + weight[..., None] * shift.astype(np.float32)
     rgb = cv2.cvtColor(shifted, cv2.COLOR_LAB2RGB)

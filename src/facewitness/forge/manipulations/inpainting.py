@@ -1,4 +1,4 @@
-"""Inpainting: a part of the face is removed and grown again, from its border, from patches elsewhere, or by a network.
+"""Inpainting: a part of the face is removed and filled from its border, from patches elsewhere, or by a generator.
 
 ``inpaint-diffusion`` is OpenCV's Telea (2004) and Navier-Stokes (Bertalmio et al., 2001) method. It and
 ``inpaint-patch`` do what such methods do well, which is to retouch: brows, skin, strokes over the face vanish.
@@ -50,22 +50,22 @@ def inpaint_patch(target: Portrait, rng: np.random.Generator, donor: None = None
 
 
 def inpaint_conv(target: Portrait, rng: np.random.Generator, donor: None = None) -> Forgery:
-    """Let a network draw what could be in the hole.
+    """Let a generator draw what could be in the hole.
 
     Raises:
-        ForgeError: the network was not fitted yet.
+        ForgeError: the generator was not trained yet.
     """
-    network = generators.load("inpaint-conv")
-    square = network.square(target)
+    generator = generators.load("inpaint-conv")
+    square = generator.square(target)
     gap, where = hole(Portrait(square.image, square.landmarks), rng)
-    made = generators.picture(network(conv_inputs(square.image, gap)))
+    made = generators.picture(generator(conv_inputs(square.image, gap)))
     weight = np.asarray(blur(gap, 0.008 * gap.shape[0]), np.float32)
     forged = generators.lay_back(target.image, made, weight, square.matrix)
     return finish(target.image, forged, {"where": where})
 
 
 def conv_inputs(square: Image, gap: np.ndarray) -> np.ndarray:
-    """What the completing network sees, (4, S, S): the square with its mean colour in the hole, and the hole."""
+    """What the completing generator sees, (4, S, S): the square with its mean colour in the hole, and the hole."""
     rgb = generators.planes(square)
     outside = gap == 0
     rgb[:, ~outside] = rgb[:, outside].mean(1, keepdims=True) if outside.any() else 0.5

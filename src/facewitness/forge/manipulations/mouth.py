@@ -1,7 +1,7 @@
-"""The mouth alone rendered anew by a network, after an expression that a donor lends.
+"""The mouth alone rendered anew by a generator, after an expression that a donor lends.
 
-Mirrors NeuralTextures, which changes only this region of a Face2Face tracking. ``inputs`` is what the network sees, in
-training as in forging.
+Mirrors NeuralTextures, which changes only this region of a Face2Face tracking. ``inputs`` is what the generator sees,
+in training as in forging.
 """
 
 import cv2
@@ -21,25 +21,25 @@ _REACH = 1.5  # the region is the hull of the lips, this many times as large
 
 
 def neuraltextures(target: Portrait, rng: np.random.Generator, donor: Portrait | None = None) -> Forgery:
-    """Move the mouth of ``target`` as the donor's expression says and let the network draw it anew.
+    """Move the mouth of ``target`` as the donor's expression says and let the generator draw it anew.
 
     Raises:
-        ForgeError: there is no donor with a neutral face beside its expression, or the network was not fitted yet.
+        ForgeError: there is no donor with a neutral face beside its expression, or the generator was not trained yet.
     """
     if donor is None or donor.neutral is None:
         raise ForgeError("neuraltextures needs a donor with an expression and the landmarks of its neutral face")
-    network = generators.load("neuraltextures")
+    generator = generators.load("neuraltextures")
     strength = float(rng.uniform(0.7, 1.2))
     goal = target.landmarks.copy()
     wanted = expression(donor, target.landmarks)
     goal[48:] += (wanted - target.landmarks)[48:] * strength
     moved = Portrait(move(target.image, target.landmarks, goal), goal)
     # The square is that of the face as photographed: a smile must not move its frame.
-    square = network.square(target)
+    square = generator.square(target)
     size = square.image.shape[1::-1]
     image = np.asarray(cv2.warpAffine(moved.image, square.matrix, size, borderMode=cv2.BORDER_REFLECT_101), np.uint8)
     points = faces.moved(goal, square.matrix)
-    made = generators.picture(network(inputs(image, points)))
+    made = generators.picture(generator(inputs(image, points)))
     forged = generators.lay_back(target.image, made, region(points, image.shape[0]), square.matrix)
     return finish(target.image, forged, {"strength": round(strength, 3)})
 
@@ -52,7 +52,7 @@ def inputs(square: Image, landmarks: Points) -> NDArray[np.float32]:
     weight = region(landmarks, size)
     ring = (lips > 0) & (opening == 0)
     flat = square.astype(np.float32)
-    if ring.any():  # what shows between the lips is for the network to invent
+    if ring.any():  # what shows between the lips is for the generator to invent
         flat[cv2.dilate(opening, np.ones((3, 3), np.uint8)) > 0] = flat[ring].mean(0)
     blurred = cv2.GaussianBlur(flat, (0, 0), 0.05 * side)
     mixed = square + weight[..., None] * (blurred - square)
@@ -62,7 +62,7 @@ def inputs(square: Image, landmarks: Points) -> NDArray[np.float32]:
 
 
 def region(landmarks: Points, size_px: int) -> Plane:
-    """Where the network draws, (S, S) in 0..1, soft at the border."""
+    """Where the generator draws, (S, S) in 0..1, soft at the border."""
     lips = landmarks[48:60]
     around = lips.mean(0) + (lips - lips.mean(0)) * _REACH
     side = float(np.ptp(landmarks, axis=0).max())

@@ -23,7 +23,7 @@ _BLOCK, _BORDER = 512, 32  # px, of what it is given at once, and of what it see
 
 
 def _reconstruct(name: str, target: Portrait, rng: np.random.Generator, donor: None = None) -> Forgery:
-    network = generators.load(name)
+    generator = generators.load(name)
     ratio = float(rng.choice(RATIOS))
     weight = _face(target, rng) if rng.random() < 0.5 else None
     left, top, width, height = (
@@ -33,7 +33,7 @@ def _reconstruct(name: str, target: Portrait, rng: np.random.Generator, donor: N
     forged = target.image.copy()
     if width and height:
         original = target.image[where]
-        made = match_spectrum(drawn(network, original), original.astype(np.float32))
+        made = match_spectrum(drawn(generator, original), original.astype(np.float32))
         share = np.ones((height, width), np.float32) if weight is None else weight[where]
         forged[where] = blend(np.asarray(np.clip(made, 0, 255)), original, share * np.float32(ratio))
     return finish(target.image, forged, {"ratio": ratio, "local": weight is not None})
@@ -46,7 +46,7 @@ def _face(target: Portrait, rng: np.random.Generator) -> Plane:
     return blur(inside, float(rng.uniform(0.01, 0.08)) * target.side_px)
 
 
-def drawn(network: generators.Network, image: Image) -> NDArray[np.float32]:
+def drawn(generator: generators.OnnxGenerator, image: Image) -> NDArray[np.float32]:
     """What an autoencoder makes of a picture (H, W, 3), in 0..255, not rounded; block by block where it is large."""
     height, width = image.shape[:2]
     below, right = (_BORDER + -side % _STEP for side in (height, width))
@@ -55,7 +55,7 @@ def drawn(network: generators.Network, image: Image) -> NDArray[np.float32]:
     for top in range(0, height, _BLOCK):
         for left in range(0, width, _BLOCK):
             block = padded[top : top + _BLOCK + 2 * _BORDER, left : left + _BLOCK + 2 * _BORDER]
-            inner = generators.picture(network(generators.planes(block)))[_BORDER:, _BORDER:]
+            inner = generators.picture(generator(generators.planes(block)))[_BORDER:, _BORDER:]
             goal = made[top : top + _BLOCK, left : left + _BLOCK]
             goal[:] = inner[: goal.shape[0], : goal.shape[1]]
     return made

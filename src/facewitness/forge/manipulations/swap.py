@@ -98,21 +98,21 @@ def _triangles(points: Points) -> np.ndarray:
 def deepfake(target: Portrait, rng: np.random.Generator, donor: None = None) -> Forgery:
     """Redraw the face with the decoder of another group of people and blend it in. Mirrors Deepfakes.
 
-    The network's encoder is shared by all groups, each of which has a decoder of its own.
+    The generator's encoder is shared by all groups, each of which has a decoder of its own.
 
     Raises:
-        ForgeError: the network was not fitted yet.
+        ForgeError: the generator was not trained yet.
     """
-    network = generators.load("deepfake")
-    square = network.square(target)
-    made = network(generators.planes(square.image))
+    generator = generators.load("deepfake")
+    square = generator.square(target)
+    made = generator(generators.planes(square.image))
     group = int(rng.integers(len(made) // 3))
-    size = network.profile.size_px
+    size = generator.profile.size_px
     inner = hull(square.landmarks, (size, size))
     drawn = np.asarray(np.clip(generators.picture(made[group * 3 : group * 3 + 3]), 0, 255), np.uint8)
     colour = match_colour(drawn, square.image, inner).astype(np.float32)
     feather = float(rng.uniform(0.06, 0.12))
-    weight = feathered(inner, feather * size / (1 + 2 * network.profile.margin))
+    weight = feathered(inner, feather * size / (1 + 2 * generator.profile.margin))
     forged = generators.lay_back(target.image, colour, weight, square.matrix)
     return finish(target.image, forged, {"group": group, "feather": round(feather, 4)})
 

@@ -1,4 +1,4 @@
-"""Synthesis: a whole face from noise, drawn by a network trained against a critic whose gradient is held down, in
+"""Synthesis: a whole face from noise, drawn by a generator trained against a critic whose gradient is held down, in
 place of everything that was in the picture. Mirrors PGGAN and StyleGAN. It shows nobody; only head squares allow it."""
 
 import cv2
@@ -10,17 +10,17 @@ from facewitness.forge.forgery import Forgery, Portrait, finish
 from facewitness.types import Image
 
 TRUNCATION = 0.5
-"""Spread of the noise that faces are drawn from, of the spread the network was trained with."""
+"""Spread of the noise that faces are drawn from, of the spread the generator was trained with."""
 GRAIN = 0.55
 """Of the photograph's own fine detail, as noise on what was drawn. Without it a file's size alone would tell the drawn
-from the photographed, and a detector would learn that. StyleGAN's noise inputs do the same inside its network."""
+from the photographed, and a detector would learn that. StyleGAN's noise inputs do the same inside its generator."""
 
 
 def synthesis(target: Portrait, rng: np.random.Generator, donor: None = None) -> Forgery:
     """Fill the square of ``target`` with a face of nobody's."""
-    network = generators.load("synthesis")
-    noise = draw(rng, int(network.card["noise"]), TRUNCATION)
-    made = generators.picture(network(noise))
+    generator = generators.load("synthesis")
+    noise = draw(rng, int(generator.card["noise"]), TRUNCATION)
+    made = generators.picture(generator(noise))
     height, width = target.image.shape[:2]
     drawn = cv2.resize(made, (width, height), interpolation=cv2.INTER_CUBIC)
     grain = rng.normal(0, GRAIN * detail(target.image), (height, width, 1))

@@ -293,7 +293,7 @@ def _check(methods: Sequence[str]) -> None:
                 f"forge.methods: {name} needs {what} and is not made while training: build a benchmark set with it "
                 "(facewitness forge build) and give its manifest as data.path"
             )
-        if method.network:
+        if method.generator:
             generators.card(name)  # says how to fit it, if that was not done
 
 

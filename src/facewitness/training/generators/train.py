@@ -33,7 +33,7 @@ from facewitness.training.generators.tasks import TASKS, Components, Face, Task,
 from facewitness.types import CropProfile, FacewitnessError, ForgeError, Sample
 
 TOLERANCE = 2e-3
-"""Largest difference between torch and onnxruntime that a fitted network may show, of a range of 1."""
+"""Largest difference between torch and onnxruntime that a trained generator may show, of a range of 1."""
 
 
 def train_generator(
@@ -49,7 +49,7 @@ def train_generator(
     """Train the network of ``method`` on the train split of ``data`` and return the folder the forge reads.
 
     The run (recipe, checkpoints, metrics, samples) stands in ``out``, ``CACHE/forge/METHOD/run`` if left out. Stopped,
-    it goes on with ``resume`` from its last epoch. A network fitted before is used until the new one is done.
+    it goes on with ``resume`` from its last epoch. A generator trained before is used until the new one is done.
 
     Raises:
         ForgeError: no such method, or one without a network.

@@ -26,8 +26,8 @@ class Supernet(nn.Module):
         super().__init__()
         self.section = section
         names = tuple(section.operations)
-        self.front = InputFilter(section.input)
-        options: dict[str, Any] = {"names": names, "blocks": section.blocks, "inputs": self.front.channels}
+        self.input_filter = InputFilter(section.input)
+        options: dict[str, Any] = {"names": names, "blocks": section.blocks, "inputs": self.input_filter.channels}
         self.stack = Stack(section.channels, section.normal, None, **options)
         self.norm = nn.BatchNorm2d(self.stack.width, affine=False)
         self.heads = Heads(self.stack.width, section.region)
@@ -38,7 +38,9 @@ class Supernet(nn.Module):
     def forward(self, x: Tensor) -> NetOutput:
         """One pass. In evaluation, and with the sampler "softmax", all operations take part."""
         normal, reduction = (self.weights(alpha) for alpha in self.alphas)
-        logits, features, region = self.heads(torch.relu(self.norm(self.stack(self.front(x), (normal, reduction)))))
+        logits, features, region = self.heads(
+            torch.relu(self.norm(self.stack(self.input_filter(x), (normal, reduction))))
+        )
         if region is not None:
             region = F.interpolate(region, x.shape[-2:], mode="bilinear", align_corners=False)
         return NetOutput(logits, features, region)
