@@ -187,7 +187,7 @@ def preview(rgb: Image, side_px: int) -> Image:
 
 
 def failed(path: Path, status: Status, note: str) -> Prepared:
-    """A file that never came back from its reader."""
+    """A file that never came back from its worker process."""
     return Prepared(path, None, status, (note,))
 
 
@@ -224,5 +224,5 @@ def _within(box: Box, rgb: Image) -> Box:
 
 
 def _without_path(message: str, path: Path) -> str:
-    """A reader's message for a place where the path stands already."""
+    """The message of an error for a place where the path stands already."""
     return message.removeprefix(f"{path}: ")

@@ -79,7 +79,7 @@ def scan_paths(
         paths: files, whatever their suffix, and folders, searched for photographs.
         out: made if absent. It is never scanned itself.
         detector: a name or folder for ``detectors.zoo.load``, or a detector that is ready.
-        workers: reader processes beside this one; None chooses by cores and files, 0 reads everything here.
+        workers: worker processes beside this one; None chooses by cores and files, 0 reads everything here.
         progress: receives an event for each group of files that is done.
         on_failure: receives the object of ``results.jsonl`` of each file that gave no picture, at the end.
         command: what the user typed, for the report.
@@ -217,7 +217,7 @@ def _entries(
 
 
 def _load(detector: str | Path | Detector, alone: bool, device: str) -> Detector:
-    """The detector; beside reader processes it leaves them their cores."""
+    """The detector; beside worker processes it leaves them their cores."""
     if not isinstance(detector, str | Path):
         return detector
     from facewitness.detectors import zoo

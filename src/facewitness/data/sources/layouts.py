@@ -1,4 +1,4 @@
-"""What the readers of public data sets have in common: how they are asked, and how a wrong folder is answered."""
+"""What the layouts of public data sets have in common: their options, and the error for a folder that is another."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
