@@ -13,7 +13,7 @@ import torch
 
 from facewitness.config import load
 from facewitness.detectors import zoo
-from facewitness.detectors.base import ONNX_FILE, ask
+from facewitness.detectors.base import ONNX_FILE, detect
 from facewitness.detectors.graph import Graph, with_complexity
 from facewitness.detectors.torch_backend import TorchDetector
 from facewitness.training.objectives import OBJECTIVES, Truth
@@ -209,6 +209,6 @@ def test_a_shipped_detector_is_whole(shipped: str) -> None:
     assert len(files) == max(1, len(card.members))
     assert sum(file.stat().st_size for file in files) <= 25 * 2**20
     views = [tuple(random_crops(one.size_px, 3) for one in card.crop.further)] * 2
-    detection = ask(detector, random_crops(card.crop.size_px, 2), views)
+    detection = detect(detector, random_crops(card.crop.size_px, 2), views)
     assert detection.score.shape == (2,)
     assert (detection.map is not None) == card.has_map

@@ -69,7 +69,7 @@ def test_the_score_is_the_formula_of_its_card(fused: Path) -> None:
     crop = faces.crop(astronaut(), face.landmarks, detector.card.crop)[0]
     views = faces.views(astronaut(), face.landmarks, detector.card.crop)
     assert [view.shape for view in views] == [(4, 48, 48, 3)]
-    found = detector.judge(crop[None], [views])
+    found = detector.detect(crop[None], [views])
     blend, trace = detector.members
     own = blend(crop[None]).score[0], trace(views[0]).score
     logit = np.array([np.log(own[0] / (1 - own[0])), np.log(own[1] / (1 - own[1])).mean()])

@@ -33,17 +33,17 @@ class Detector(Protocol):
 class Fused(Protocol):
     """A detector whose further members see more of a face than its crop."""
 
-    def judge(self, crops: NDArray[np.uint8], views: Sequence[Views]) -> Detection:
+    def detect(self, crops: NDArray[np.uint8], views: Sequence[Views]) -> Detection:
         """Judge crops (N, S, S, 3) and, for each, what the further members see."""
 
 
-def ask(detector: Detector, crops: NDArray[np.uint8], views: Sequence[Views] = ()) -> Detection:
+def detect(detector: Detector, crops: NDArray[np.uint8], views: Sequence[Views] = ()) -> Detection:
     """What a detector says of crops made with its card's profile, and of what its further members see, if it has any.
 
     Raises:
         CardError: the detector wants views of every face, and there are not as many.
     """
-    return detector.judge(crops, views) if isinstance(detector, Fused) else detector(crops)
+    return detector.detect(crops, views) if isinstance(detector, Fused) else detector(crops)
 
 
 def check_crops(crops: NDArray[np.uint8], card: Card) -> None:

@@ -46,16 +46,20 @@ class FusedDetector:
             raise CardError(f"{folder}: its card has not one weight for each member and a bias: fuse them again")
 
     def __call__(self, crops: NDArray[np.uint8]) -> Detection:
-        """Judge no more than an empty batch: see ``judge``."""
-        return self.judge(crops, ())
+        """Refuse crops that come without views: see ``detect``."""
+        return self.detect(crops, ())
 
-    def judge(self, crops: NDArray[np.uint8], views: Sequence[Views]) -> Detection:
+    def detect(self, crops: NDArray[np.uint8], views: Sequence[Views]) -> Detection:
         """Judge (N, S, S, 3) uint8 RGB crops, given what the further members see of each face."""
         margins, first = member_margins(self.members, crops, views)
-        scores = 1 / (1 + np.exp(-margins))
-        bias, *weights = self.card.fusion
-        fused = 1 / (1 + np.exp(-(bias + margins @ np.asarray(weights))))
-        return Detection(fused.astype(np.float32), first.features, first.map, scores.astype(np.float32))
+        scores = (1 / (1 + np.exp(-margins))).astype(np.float32)
+        return Detection(fused_scores(margins, self.card.fusion), first.features, first.map, scores)
+
+
+def fused_scores(margins: NDArray[np.float64], fusion: Sequence[float]) -> NDArray[np.float32]:
+    """The scores (N,) that a bias and a weight for each member give to their logits (N, M)."""
+    bias, *weights = fusion
+    return np.asarray(1 / (1 + np.exp(-(bias + margins @ np.asarray(weights)))), np.float32)
 
 
 def member_margins(
@@ -69,7 +73,7 @@ def member_margins(
     if len(views) != len(crops):
         raise CardError(
             f"this detector has members that see more of a face than its crop: {len(crops)} crops came with "
-            f"{len(views)} views; cut them with media.faces.views and its card's crop profile"
+            f"{len(views)} views; make them with media.faces.views and its card's crop profile"
         )
     first = members[0](crops)
     columns = [_logit(first.score)]

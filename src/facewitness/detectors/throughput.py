@@ -10,7 +10,7 @@ import numpy as np
 
 from facewitness import storage
 from facewitness.detectors import zoo
-from facewitness.detectors.base import Detector, ask
+from facewitness.detectors.base import Detector, detect
 from facewitness.provenance import install_command
 from facewitness.types import MissingExtraError
 
@@ -56,11 +56,11 @@ def rate(detector: Detector, seconds: float, count: int = CROPS) -> float:
     rng = np.random.default_rng(0)
     crops = rng.integers(0, 256, (count, size, size, 3), dtype=np.uint8)
     views = [tuple(rng.integers(0, 256, shape, dtype=np.uint8) for shape in further)] * count
-    ask(detector, crops, views)  # the first run plans memory
+    detect(detector, crops, views)  # the first run plans memory
     took: list[float] = []
     began = time.perf_counter()
     while len(took) < 2 or time.perf_counter() - began < seconds:
-        took.append(timeit.timeit(lambda: ask(detector, crops, views), number=1))
+        took.append(timeit.timeit(lambda: detect(detector, crops, views), number=1))
     return count / min(took)
 
 

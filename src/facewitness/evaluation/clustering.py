@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from facewitness import provenance, storage
 from facewitness.data import manifest as manifests
 from facewitness.detectors import zoo
-from facewitness.detectors.base import Detector, ask
+from facewitness.detectors.base import Detector, detect
 from facewitness.evaluation import tables
 from facewitness.evaluation.crops import crop_samples
 from facewitness.evaluation.evaluate import limited, selected
@@ -144,10 +144,10 @@ def _features(
         crops.append(face.crop)
         views += face.views[:1]
         if len(crops) == _BATCH:
-            features.append(ask(detector, np.stack(crops), views).features)
+            features.append(detect(detector, np.stack(crops), views).features)
             crops, views = [], []
     if crops:
-        features.append(ask(detector, np.stack(crops), views).features)
+        features.append(detect(detector, np.stack(crops), views).features)
     return kept, np.concatenate(features) if features else np.zeros((0, 1), np.float32)
 
 

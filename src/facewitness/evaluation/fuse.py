@@ -11,7 +11,7 @@ from facewitness import storage
 from facewitness.compute.progress import Progress, track
 from facewitness.detectors import cards
 from facewitness.detectors.base import ONNX_FILE
-from facewitness.detectors.fused import crop_of, member_margins, weights_of
+from facewitness.detectors.fused import crop_of, fused_scores, member_margins, weights_of
 from facewitness.detectors.onnx_backend import OnnxDetector
 from facewitness.evaluation.crops import crop_samples
 from facewitness.evaluation.evaluate import selected
@@ -66,8 +66,8 @@ def fuse(
         raise FacewitnessError(f"{manifest}: no face was found in any photograph of the split {split!r}")
     found = np.concatenate(margins)
     y, method, source = (np.array(column) for column in zip(*known, strict=True))
-    fusion = fit(found, y, method)
-    scores = (1 / (1 + np.exp(-(fusion[0] + found @ fusion[1:])))).astype(np.float32)
+    fusion = tuple(round(float(value), 5) for value in fit(found, y, method))  # as the card has them
+    scores = fused_scores(found, fusion)
     first = joined[0].card
     card = Card(
         name=name,
@@ -83,7 +83,7 @@ def fuse(
         ),
         parameters=sum(one.card.parameters or 0 for one in joined),
         members=tuple(members),
-        fusion=tuple(round(float(value), 5) for value in fusion),
+        fusion=fusion,
     )
     cards.write(card, out)
     with storage.atomic_write(out / SCORES) as part, part.open("wb") as file:

@@ -24,7 +24,7 @@ from facewitness.compute.pool import map_ordered
 from facewitness.compute.progress import Progress, track
 from facewitness.data import manifest as manifests
 from facewitness.detectors import cards, zoo
-from facewitness.detectors.base import Detector, ask
+from facewitness.detectors.base import Detector, detect
 from facewitness.evaluation.crops import FaceCrop, choose, region_of
 from facewitness.evaluation.evaluate import limited, selected
 from facewitness.forge.methods import METHODS
@@ -234,7 +234,7 @@ def _rows(sample: Sample, found: DegradedCrops, detector: Detector) -> Iterator[
         yield known
         return
     crops = np.stack([view.crop for view in found.crops])
-    detection = ask(detector, crops, [view.views for view in found.crops])
+    detection = detect(detector, crops, [view.views for view in found.crops])
     for number, view in enumerate(found.crops):
         row = {**known, "operator": view.operator, "level": view.level, "score": float(detection.score[number])}
         if detection.map is not None:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from facewitness import storage
 from facewitness.detectors import cards
-from facewitness.detectors.base import Detector, ask
+from facewitness.detectors.base import Detector, detect
 from facewitness.evaluation.crops import FaceCrop
 from facewitness.metrics import localization
 from facewitness.types import Card, CardError, Plane, Sample, Status, Views
@@ -162,7 +162,7 @@ def _judged(held: Sequence[tuple[Sample, FaceCrop]], detector: Detector) -> Iter
 
 
 def _run(detector: Detector, crops: Any, views: Sequence[Views]) -> list[tuple[float, Plane | None]]:
-    detection = ask(detector, crops, views)
+    detection = detect(detector, crops, views)
     score = np.asarray(detection.score)
     if score.shape != (len(crops),) or not np.isfinite(score).all() or score.min() < 0 or score.max() > 1:
         raise CardError(

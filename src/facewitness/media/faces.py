@@ -69,22 +69,37 @@ def tiles(rgb: Image, landmarks: Points, profile: CropProfile) -> tuple[Image, l
         the tiles (N, S, S, 3), and for each the matrix (2, 3) that takes source to tile coordinates.
     """
     side, scale = profile.size_px, tile_scale(landmarks, profile)
-    if scale < 1:
-        size = tuple(max(1, round(length * scale)) for length in rgb.shape[1::-1])
-        rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+    rgb = padded(reduced(rgb, scale), side)
     low, high = landmarks.min(0) * scale, landmarks.max(0) * scale
     reach = float((high - low).max()) * (0.5 + profile.margin)
     each = min(int(np.sqrt(profile.tiles)), int(np.ceil(2 * reach / side)))
     spread = max(0.0, reach - side / 2) * np.linspace(-1, 1, each) if each > 1 else np.zeros(1)
-    short = [max(0, side - length) for length in rgb.shape[:2]]
-    if any(short):
-        rgb = np.asarray(cv2.copyMakeBorder(rgb, 0, short[0], 0, short[1], cv2.BORDER_REFLECT), np.uint8)
     grid = np.stack(np.meshgrid(spread, spread), -1).reshape(-1, 2)  # row by row
     starts = np.rint((low + high) / 2 + grid - side / 2).astype(np.int64)
     starts = np.unique(np.clip(starts, 0, np.array(rgb.shape[1::-1]) - side), axis=0)
     cut_out = np.stack([rgb[top : top + side, left : left + side] for left, top in starts])
+    return cut_out, [_tile_matrix(scale, left, top) for left, top in starts]
+
+
+def _tile_matrix(scale: float, left: float, top: float) -> np.ndarray:
     offset = scale / 2 - 0.5  # pixel centres lie on whole numbers
-    return cut_out, [np.array([[scale, 0, offset - left], [0, scale, offset - top]]) for left, top in starts]
+    return np.array([[scale, 0, offset - left], [0, scale, offset - top]])
+
+
+def reduced(picture: Image, scale: float) -> Image:
+    """A picture or region at ``scale``, the same where that is 1."""
+    if scale == 1:
+        return picture
+    size = tuple(max(1, round(length * scale)) for length in picture.shape[1::-1])
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def padded(picture: Image, side_px: int) -> Image:
+    """A picture or region, mirrored below and on the right where it is shorter than a side."""
+    below, right = (max(0, side_px - length) for length in picture.shape[:2])
+    if not (below or right):
+        return picture
+    return np.asarray(cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_REFLECT), np.uint8)
 
 
 def tile_scale(landmarks: Points, profile: CropProfile) -> float:
@@ -157,7 +172,7 @@ def alignment(landmarks: Points, profile: CropProfile) -> np.ndarray:
         scale = tile_scale(landmarks, profile)
         centre = (landmarks.min(0) + landmarks.max(0)) / 2 * scale
         left, top = np.rint(centre - profile.size_px / 2)
-        return np.array([[scale, 0, scale / 2 - 0.5 - left], [0, scale, scale / 2 - 0.5 - top]])
+        return _tile_matrix(scale, left, top)
     side = profile.size_px / (1 + 2 * profile.margin)
     target = TEMPLATE * side + (profile.size_px - 1) / 2
     return similarity(five_points(landmarks), target)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewitness import provenance
-from facewitness.detectors.base import ask
+from facewitness.detectors.base import detect
 from facewitness.media import faces, image
 from facewitness.types import (
     Box,
@@ -124,7 +124,7 @@ def run(detector: Detector, crops: Image, views: Sequence[Views] = ()) -> Detect
     Raises:
         CardError: the detector answers with other than one finite score for each crop.
     """
-    detection = ask(detector, crops, views)
+    detection = detect(detector, crops, views)
     if detection.score.shape != (len(crops),) or not np.isfinite(detection.score).all():
         raise CardError(
             f"detector {detector.card.name} gave {detection.score.shape} scores, some not numbers, for {len(crops)} "

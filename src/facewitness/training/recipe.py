@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from facewitness.config import Recipe
 from facewitness.media.faces import ALIGNMENT, ALIGNMENTS, FINDER, FINDERS
@@ -56,18 +56,12 @@ class CropSection(Recipe):
             face_px=self.face_px,
         )
 
-    @field_validator("finder")
+    @field_validator("finder", "alignment")
     @classmethod
-    def _is_known(cls, name: str) -> str:
-        if name not in FINDERS:
-            raise ValueError(f"no face finder {name!r}; known: {', '.join(FINDERS)}")
-        return name
-
-    @field_validator("alignment")
-    @classmethod
-    def _is_alignment(cls, name: str) -> str:
-        if name not in ALIGNMENTS:
-            raise ValueError(f"no alignment {name!r}; known: {', '.join(ALIGNMENTS)}")
+    def _is_known(cls, name: str, info: ValidationInfo) -> str:
+        what, known = ("face finder", FINDERS) if info.field_name == "finder" else ("alignment", ALIGNMENTS)
+        if name not in known:
+            raise ValueError(f"no {what} {name!r}; known: {', '.join(known)}")
         return name
 
 

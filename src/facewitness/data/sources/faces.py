@@ -3,12 +3,12 @@
 ``faces.csv`` has the columns path, source, identity, tag, width, height, split. Every photograph is real.
 """
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
 from facewitness.data.manifest import SPLITS
+from facewitness.data.sources.layouts import read_table
 from facewitness.data.terms import RULES
 from facewitness.types import ManifestError, Sample, Split
 
@@ -24,24 +24,10 @@ def read(folder: Path) -> list[Sample]:
             because nobody has said what may be done with it.
     """
     table = Path(folder) / TABLE
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in _NEEDED if name not in (reader.fieldnames or ())]
-            if missing:
-                raise ManifestError(f"{table}: column {missing[0]!r} is missing; needed are {', '.join(_NEEDED)}")
-            return [_sample(row, table, reader.line_num) for row in reader]
-    except OSError as error:
-        raise ManifestError(f"cannot read {table}: {error.strerror or error}; name the folder that holds it") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ManifestError(f"{table} is not a UTF-8 CSV table: {error}") from error
+    return [_sample(row, table, line) for line, row in read_table(table, _NEEDED)]
 
 
-def _sample(row: Mapping[str, str | None], table: Path, line: int) -> Sample:
-    cells = {name: (row[name] or "").strip() for name in _NEEDED}
-    for name, value in cells.items():
-        if not value:
-            raise ManifestError(f"{table}: line {line}, column {name!r}: empty; fill it or remove the row")
+def _sample(cells: Mapping[str, str], table: Path, line: int) -> Sample:
     if cells["source"] not in RULES:
         raise ManifestError(
             f"{table}: line {line}, column 'source': {cells['source']!r} has no rule; "
@@ -55,5 +41,5 @@ def _sample(row: Mapping[str, str | None], table: Path, line: int) -> Sample:
         identities=(cells["identity"],),
         dataset=cells["source"],
         split=cast(Split, cells["split"]),
-        attributes=tuple(filter(None, (row.get("tag") or "").strip().split("/"))),
+        attributes=tuple(filter(None, cells.get("tag", "").split("/"))),
     )

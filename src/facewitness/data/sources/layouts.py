@@ -1,6 +1,7 @@
 """What the layouts of public data sets have in common: their options, and the error for a folder that is another."""
 
-from collections.abc import Callable, Iterable, Sequence
+import csv
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -64,3 +65,31 @@ def demand(samples: list[Sample], root: Path, expected: str) -> list[Sample]:
     there = sorted(path.name for path in root.iterdir())[:6]
     has = f"it holds {', '.join(there)}" if there else "it is empty"
     raise ManifestError(f"{root}: expected {expected}; {has}: is it the folder above or below?")
+
+
+def read_table(table: Path, needed: Sequence[str]) -> list[tuple[int, Mapping[str, str]]]:
+    """Return the rows of a UTF-8 CSV table with their line numbers; cells are stripped, one that is not there is empty.
+
+    Raises:
+        ManifestError: the table is missing or no such table, lacks a needed column, or a cell of one is empty.
+    """
+    rows: list[tuple[int, Mapping[str, str]]] = []
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            columns = reader.fieldnames or ()
+            missing = [name for name in needed if name not in columns]
+            if missing:
+                raise ManifestError(f"{table}: column {missing[0]!r} is missing; needed are {', '.join(needed)}")
+            for row in reader:
+                cells = {name: (row[name] or "").strip() for name in columns}
+                empty = next((name for name in needed if not cells[name]), None)
+                if empty is not None:
+                    where = f"{table}: line {reader.line_num}, column {empty!r}"
+                    raise ManifestError(f"{where}: empty; fill it or remove the row")
+                rows.append((reader.line_num, cells))
+    except OSError as error:
+        raise ManifestError(f"cannot read {table}: {error.strerror or error}; name the folder that holds it") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ManifestError(f"{table} is not a UTF-8 CSV table: {error}") from error
+    return rows

@@ -3,18 +3,18 @@
 ``wild.csv`` has the columns path, source, label (real or fake), family, split (train or val), width, height.
 """
 
-import csv
 import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from facewitness.data.sources.layouts import read_table
 from facewitness.types import REAL_METHOD, ManifestError, Sample, Split
 
 TABLE = "wild.csv"
 _NEEDED = ("path", "source", "label", "family", "split")
 _KEPT_ASIDE = 7
-"""Every so-maniest clip of ``train`` is for validation."""
+"""One clip in so many of ``train`` is for validation."""
 
 
 def read(folder: Path) -> list[Sample]:
@@ -27,17 +27,7 @@ def read(folder: Path) -> list[Sample]:
         ManifestError: the table is missing, or a row of it does not fit.
     """
     table = Path(folder) / TABLE
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in _NEEDED if name not in (reader.fieldnames or ())]
-            if missing:
-                raise ManifestError(f"{table}: column {missing[0]!r} is missing; needed are {', '.join(_NEEDED)}")
-            rows = [(reader.line_num, row) for row in reader]
-    except OSError as error:
-        raise ManifestError(f"cannot read {table}: {error.strerror or error}; name the folder that holds it") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ManifestError(f"{table} is not a UTF-8 CSV table: {error}") from error
+    rows = read_table(table, _NEEDED)
     real = {row["path"] for _, row in rows if row["label"] == "real"}
     samples: dict[Path, Sample] = {}
     for line, row in rows:

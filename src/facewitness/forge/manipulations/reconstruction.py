@@ -66,21 +66,22 @@ def match_spectrum(made: NDArray[np.float32], original: NDArray[np.float32]) -> 
 
     A copy that is softer than its original would teach a detector softness, and nothing of how it was drawn.
     """
-    height, width = made.shape[:2]
-    radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]) * 2
-    band = np.minimum((radius * BANDS).astype(np.int64), BANDS - 1)
-    ratio = np.clip(band_ratios(made, original), *_RATIO)
-    gain = 1 / ratio[band]
+    gain = 1 / np.clip(band_ratios(made, original), *_RATIO)[_bands(made)]
     gain[0, 0] = 1
     spectrum = np.fft.rfft2(made, axes=(0, 1)) * gain[..., None]
-    return np.asarray(np.fft.irfft2(spectrum, s=(height, width), axes=(0, 1)), np.float32)
+    return np.asarray(np.fft.irfft2(spectrum, s=made.shape[:2], axes=(0, 1)), np.float32)
+
+
+def _bands(picture: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The ring that each coefficient of a picture's ``rfft2`` lies in."""
+    height, width = picture.shape[:2]
+    radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]) * 2
+    return np.asarray(np.minimum(radius * BANDS, BANDS - 1), np.int64)
 
 
 def band_ratios(made: NDArray[np.float32], original: NDArray[np.float32]) -> NDArray[np.float64]:
     """Amplitude of ``made`` over that of ``original`` (H, W, 3) in each of ``BANDS`` rings of spatial frequency."""
-    height, width = made.shape[:2]
-    radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]) * 2
-    band = np.minimum((radius * BANDS).astype(np.int64), BANDS - 1).ravel()
+    band = _bands(made).ravel()
     sums = []
     for picture in (made, original):
         gray = picture.mean(2)

@@ -261,17 +261,11 @@ def _around(portrait: Portrait, spot: Spot, profile: CropProfile) -> Portrait:
 
 def _tile(side: Side, spot: Spot, profile: CropProfile) -> Side:
     """The tile at a spot, mirrored where the window is smaller."""
-    points, image, region = side.portrait.landmarks, side.portrait.image, side.region
-    scale = spot.zoom * faces.tile_scale(points, profile)
-    if scale < 1:
-        size = tuple(max(1, round(length * scale)) for length in image.shape[1::-1])
-        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-        region = np.asarray(cv2.resize(region, size, interpolation=cv2.INTER_AREA), np.uint8)
-        points = points * np.float32(scale)
-    short = [max(0, profile.size_px - length) for length in image.shape[:2]]
-    if any(short):
-        image = np.asarray(cv2.copyMakeBorder(image, 0, short[0], 0, short[1], cv2.BORDER_REFLECT), np.uint8)
-        region = np.asarray(cv2.copyMakeBorder(region, 0, short[0], 0, short[1], cv2.BORDER_REFLECT), np.uint8)
+    scale = spot.zoom * faces.tile_scale(side.portrait.landmarks, profile)
+    points = side.portrait.landmarks * np.float32(scale)
+    image, region = (
+        faces.padded(faces.reduced(plane, scale), profile.size_px) for plane in (side.portrait.image, side.region)
+    )
     start = np.rint(points.min(0) + spot.place * np.ptp(points, axis=0) - profile.size_px / 2).astype(int)
     left, top = np.clip(start, 0, np.array(image.shape[1::-1]) - profile.size_px)
     window = (slice(top, top + profile.size_px), slice(left, left + profile.size_px))

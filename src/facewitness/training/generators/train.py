@@ -22,6 +22,7 @@ from facewitness.data.terms import swap_allowed
 from facewitness.detectors.export import write_onnx
 from facewitness.forge import generators
 from facewitness.forge.forgery import Portrait
+from facewitness.media.faces import padded
 from facewitness.storage import sha256
 from facewitness.training import loop
 from facewitness.training.data.cache import FaceCache, cached_faces
@@ -133,13 +134,10 @@ class Squares(Dataset[dict[str, Tensor]]):
 
 def tile(portrait: Portrait, size_px: int, rng: np.random.Generator) -> Portrait:
     """A square of a picture, anywhere in it, which is mirrored where it is smaller."""
-    image, points = portrait.image, portrait.landmarks
-    short = [max(0, size_px - side) for side in image.shape[:2]]
-    if any(short):
-        image = np.asarray(cv2.copyMakeBorder(image, 0, short[0], 0, short[1], cv2.BORDER_REFLECT), np.uint8)
+    image = padded(portrait.image, size_px)
     top, left = (int(rng.integers(side - size_px + 1)) for side in image.shape[:2])
     cut = np.ascontiguousarray(image[top : top + size_px, left : left + size_px])
-    return Portrait(cut, np.asarray(points - np.array([left, top]), np.float32))
+    return Portrait(cut, np.asarray(portrait.landmarks - np.array([left, top]), np.float32))
 
 
 _MIRROR = np.array(
