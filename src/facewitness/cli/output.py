@@ -98,8 +98,10 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str
     for key, value in values.items():
         if isinstance(value, Mapping) and value:
             yield from flat(value, f"{prefix}{key}.")
+        elif isinstance(value, tuple) and value and isinstance(value[0], Mapping):
+            yield from flat({str(number): one for number, one in enumerate(value, start=1)}, f"{prefix}{key}.")
         else:
-            yield prefix + key, "-" if value in (None, "", {}) else str(value)
+            yield prefix + key, "-" if value in (None, "", {}, ()) else str(value)
 
 
 def clusters(record: Path) -> None:

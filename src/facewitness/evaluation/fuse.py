@@ -78,9 +78,7 @@ def fuse(
         weights=weights_of([member.card for member in joined]),
         licence=first.licence,
         trained_on=first.trained_on,
-        about="; ".join(
-            f"{member}: {one.card.about or one.card.name}" for member, one in zip(members, joined, strict=True)
-        ),
+        about=f"Judges a face by its members together: {', '.join(members)}. Each has a card of its own.",
         parameters=sum(one.card.parameters or 0 for one in joined),
         members=tuple(members),
         fusion=fusion,
