@@ -11,7 +11,7 @@ DEAL := --dist loadfile --no-loadscope-reorder# a file to one process, so that i
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast check format-check format lint types layers docs bench bench-maps bench-search bench-study bench-zoo light ship results results-faces benchmark-set zoo gpu-pack gpu-train clean
+.PHONY: help demo test test-fast check format-check format lint types layers docs bench bench-maps bench-search bench-study bench-zoo light ship results results-ablation results-faces benchmark-set zoo gpu-pack gpu-train clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -103,12 +103,21 @@ SEEN := faceswap inpaint-diffusion selfblend
 KEPT_OUT := reconstruct-shuffle-8 reconstruct-quantised-4
 TRAINED_ON := $(SEEN) deepfacelab-swap flux1-schnell sdxl stylegan2
 PREVIOUS := $(RESULTS)/previous-detector
-results: $(VENV)/.dev-installed ## forge the test identities of FACES, judge these and WILD with the shipped detector and the previous one, write the reports
+$(PREVIOUS)/card.json:
+	mkdir -p $(PREVIOUS) && for file in model.onnx card.json; do git show 5995d64:$(SHIPPED)/$$file > $(PREVIOUS)/$$file || exit 1; done
+
+$(RESULTS)/manifest.parquet: | $(VENV)/.dev-installed
 	$(BIN)/facewitness forge $(FACES) --out $(RESULTS)/set --split test --seed 1 $(foreach m,$(SEEN) $(KEPT_OUT),--method $(m))
-	$(BIN)/facewitness data merge $(RESULTS)/set $(WILD) --out $(RESULTS)/manifest.parquet
+	$(BIN)/facewitness data merge $(RESULTS)/set $(WILD) --out $@
+
+results: $(RESULTS)/manifest.parquet $(PREVIOUS)/card.json ## forge the test identities of FACES, judge these and WILD with the shipped detector and the previous one, write the reports
 	$(BIN)/facewitness evaluate $(RESULTS)/manifest.parquet --out $(RESULTS)/default --report docs/results/default.md --readme README.md $(foreach m,$(TRAINED_ON),--trained-on $(m)) $(ARGS)
-	mkdir -p $(PREVIOUS) && for file in card.json model.onnx; do git show 5995d64:$(SHIPPED)/$$file > $(PREVIOUS)/$$file || exit 1; done
 	$(BIN)/facewitness evaluate $(RESULTS)/manifest.parquet --out $(RESULTS)/previous --detector $(PREVIOUS) --report docs/results/previous.md $(foreach m,$(SEEN),--trained-on $(m)) $(ARGS)
+
+results-ablation: $(RESULTS)/manifest.parquet $(PREVIOUS)/card.json ## small detectors that differ in one choice, or never saw a family, beside the default detector on the same photographs (two hours; resumes)
+	$(BIN)/facewitness data merge $(FACES) $(WILD) --out out/ablation/manifest.parquet
+	$(BIN)/facewitness experiment run experiments/ablation $(ARGS)
+	$(BIN)/facewitness experiment report experiments/ablation --report docs/results/ablation.md
 
 YUNET ?= $(wildcard ../shared/reference/yunet/face_detection_yunet_2023mar.onnx)
 results-faces: $(VENV)/.dev-installed ## what the face finders find, on the photographs of FACES and WILD and on made scenes

@@ -23,6 +23,8 @@ METHODS = (
     *("deepfake", "faceswap", "faceswap-poisson", "neuraltextures", "face2face"),
     *("inpaint-conv", "inpaint-diffusion", "inpaint-patch", "selfblend", "blended", "synthesis"),
     *("attribute-transposed", "attribute-nearest", "attribute-bilinear"),
+    *("attgan", "deepfacelab-swap", "sdxl", "flux1-schnell", "flux1-dev", "stylegan2"),
+    *("reconstruct-shuffle-8", "reconstruct-quantised-4"),
     *("Celeb-synthesis", "Face2Face", "FaceSwap", "NeuralTextures", "Deepfakes", "DeepFakeDetection"),
 )
 PARTS = ("hair", "brows", "skin", "lips")
@@ -64,7 +66,11 @@ def test_the_names_of_runs_do_not_change(name: str, tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     recipe = packaged_recipes()[f"experiments/{name}"]
     settings = load(recipe)
-    for file in {settings.manifest, *(run.manifest for run in settings.run if run.manifest)}:
+    for file in {
+        settings.manifest,
+        settings.judged or settings.manifest,
+        *(run.manifest for run in settings.run if run.manifest),
+    }:
         _write_manifest(Path(file))
     plan = Plan(recipe)
     for run in settings.run:

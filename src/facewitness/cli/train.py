@@ -23,7 +23,7 @@ lae_app = typer.Typer(**STYLE)
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", exists=True, file_okay=False, help="A run of LAE.")]
 
 
-@train_app.command(epilog="Example: facewitness train default-cpu --set optim.epochs=5")
+@train_app.command(epilog="Example: facewitness train base-cpu --set optim.epochs=5")
 def train(
     recipe: RecipeArgument,
     out: RunOption = None,

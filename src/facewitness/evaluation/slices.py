@@ -7,7 +7,7 @@ Nothing here touches a pixel: any number can be made again from ``scores.parquet
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -68,11 +68,10 @@ def slices(scores: pl.DataFrame) -> Iterator[Slice]:
     for method in scores.filter(fake)["method"].unique().sort():
         fakes = scores.filter(fake, method=method)
         applied[method] = fakes["dataset"].unique().sort().to_list()
-        reals = scores.filter(real & pl.col("dataset").is_in(applied[method]))
-        note = ""
-        if reals.height < fakes.height * LEAST_REALS:
-            note = f"compared with all reals: there are {reals.height} of the same sources"
-            reals = scores.filter(real)
+        same = scores.filter(real & pl.col("dataset").is_in(applied[method])).height
+        reals, note = scores.filter(comparable_reals(scores, applied[method], fakes.height)), ""
+        if reals.height > same:
+            note = f"compared with all reals: there are {same} of the same sources"
         elif set(scores.filter(real)["dataset"].unique()) - set(applied[method]):
             note = f"compared with the reals of {', '.join(applied[method])} only, to which the method was applied"
         yield Slice("method", method, None, pl.concat([reals, fakes]), note)
@@ -82,6 +81,16 @@ def slices(scores: pl.DataFrame) -> Iterator[Slice]:
         for dataset in datasets:
             chosen = scores.filter(real | (pl.col("method") == method), dataset=dataset)
             yield Slice("method_dataset", method, dataset, chosen)
+
+
+def comparable_reals(scores: pl.DataFrame, sources: Sequence[str], fakes: int) -> pl.Expr:
+    """Return the condition of the reals that so many fakes of some sources are compared with.
+
+    Those of the same sources, or all, where these have fewer than ``LEAST_REALS`` for a fake.
+    """
+    real = pl.col("label") == 0
+    same = real & pl.col("dataset").is_in(sources)
+    return same if scores.filter(same).height >= fakes * LEAST_REALS else real
 
 
 def _detection(

@@ -64,7 +64,7 @@ def judge(
     sets = bool(plan.settings.set)  # what is judged is then the same for all
     if need.scores != set() and not (sets and scores(plan, run) is not None):
         folder = plan.folder(run)
-        manifest = plan.judged_manifest if sets else plan.manifest_of(run.name)
+        manifest = plan.judged_manifest if sets else plan.judged_on(run.name)
         options: dict[str, Any] = {"progress": progress, "cropper": cropper, "workers": 0 if sets else workers}
         options["methods"] = None if sets or need.scores is None else sorted(need.scores)
         score(manifest, folder, plan.out / "scores" / folder.name, **options)
@@ -88,7 +88,7 @@ def map_rows(
 ) -> pl.DataFrame:
     """Return the undamaged rows of a run (``evaluation.robustness``) on every method that a table asks for."""
     options: dict[str, Any] = {"progress": progress, "workers": workers, "methods": sorted(need.maps)}
-    return undamaged(plan, plan.manifest_of(run.name), plan.folder(run), plan.folder(run).name, **options)
+    return undamaged(plan, plan.judged_on(run.name), plan.folder(run), plan.folder(run).name, **options)
 
 
 def undamaged(plan: Plan, manifest: Path, detector: Path | Detector, name: str, **options: Any) -> pl.DataFrame:

@@ -134,6 +134,10 @@ class Plan:
         """Return the manifest that the photographs of a run come from."""
         return Path(self.sections[name].manifest or self.settings.manifest)
 
+    def judged_on(self, name: str) -> Path:
+        """Return the manifest that a run is judged on where the recipe has no sets."""
+        return Path(self.settings.judged) if self.settings.judged else self.manifest_of(name)
+
     def training_manifest(self, run: Run) -> Path:
         """Return the manifest that a run is trained on: its own, or one derived from it by ``prepare``."""
         section = self.sections[run.name]

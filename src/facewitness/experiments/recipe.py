@@ -69,6 +69,7 @@ class ExperimentRecipe(Recipe):
     name: str
     title: str
     manifest: str
+    judged: str = ""  # the manifest that runs are judged on; the one that each learns from, if empty
     seeds: list[int] = Field(default_factory=lambda: [1], min_length=1)
     common: dict[Kind, list[str]] = Field(default_factory=dict)  # "a.b=c" laid over every recipe of a kind of run
     run: list[RunSection] = Field(min_length=1)

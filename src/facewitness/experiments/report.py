@@ -9,7 +9,7 @@ from facewitness.compute.progress import Progress
 from facewitness.data import manifest as manifests
 from facewitness.evaluation import tables
 from facewitness.experiments import measure
-from facewitness.experiments.analyses import comparison, figures, masks, metrics, questions, runs
+from facewitness.experiments.analyses import comparison, figures, masks, methods, metrics, questions, runs
 from facewitness.experiments.analyses.context import Context, Renderer
 from facewitness.experiments.plan import Plan, read_failures
 from facewitness.metrics.intervals import DRAWS
@@ -24,6 +24,7 @@ RENDERERS: Mapping[str, Renderer] = MappingProxyType(
         "seen-unseen": masks.render,
         "metrics": metrics.render,
         "reals": metrics.render_reals,
+        "methods": methods.render,
         "runs": runs.render,
         "cells": runs.render_cells,
         "degradation": figures.render_degradation,

@@ -147,7 +147,7 @@ def _asked(plan: Plan) -> Iterator[tuple[Path, str, str, str]]:
         yield from ((whole, one.name, *named) for named in _names(one))
     yield from ((whole, "by_video", "source", name) for name in settings.by_video)
     for section in settings.section:
-        for file in {plan.manifest_of(name) for name in section.run_names()} or {whole}:
+        for file in {plan.judged_on(name) for name in section.run_names()} or {whole}:
             yield from ((file, section.where(), "method", name) for name in section.methods_named())
 
 

@@ -142,6 +142,29 @@ class RealsSection(BaseSection):
     runs: list[str] = Field(min_length=1)
 
 
+class MethodsSection(BaseSection):
+    """Runs and finished detectors down, every judged method across, and what became of methods that a run left out."""
+
+    kind: Literal["methods"]
+    runs: list[str] = Field(default_factory=list)  # all trainings, if empty
+    detectors: dict[str, str] = Field(default_factory=dict)  # further rows: their names -> a detector's name or folder
+    left_out: dict[str, list[str]] = Field(
+        default_factory=dict
+    )  # run -> judged methods of the family that it never saw
+
+    def run_names(self) -> Sequence[str]:
+        """Return the runs that it names."""
+        return [*self.runs, *self.left_out]
+
+    def methods_named(self) -> Sequence[str]:
+        """Return the methods that were left out."""
+        return [method for methods in self.left_out.values() for method in methods]
+
+    def scores_of(self, plan: Plan) -> Iterator[tuple[str, Sequence[str]]]:
+        """Yield all runs on all methods."""
+        yield from ((name, ()) for name in self.runs or plan.trainings())
+
+
 class RunsSection(BaseSection):
     """What was trained: recipe, changes, methods, seeds, parameters."""
 
@@ -262,6 +285,7 @@ Section = (
     | SeenUnseenSection
     | MetricsSection
     | RealsSection
+    | MethodsSection
     | RunsSection
     | CellsSection
     | DegradationSection

@@ -5,13 +5,15 @@ sets. No photograph is read here.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from facewitness.forge.methods import METHODS
+from facewitness.evaluation.slices import comparable_reals
+from facewitness.forge.methods import METHODS as FORGED
 from facewitness.metrics import seeds
 from facewitness.metrics.detection import Numbers, auc_weighted, balanced_accuracy_weighted, called_weighted
 from facewitness.metrics.intervals import Interval, bootstrap, bootstrap_mean
@@ -22,11 +24,14 @@ SEEN, UNSEEN, GAP = "seen", "unseen", "gap"
 ACCURACY = "balanced_accuracy@0.5"
 MAP_COLUMNS = {"iou": "iou@0.5", "pixel_auc": "pixel_auc", "mass_inside": "mass_inside", "pointing": "pointing"}
 """Columns of the scores -> metrics: means over the fakes of a set whose map was judged."""
-_METRICS: Mapping[str, Callable[[Numbers, Numbers, Numbers], Numbers]] = {
-    "auc": auc_weighted,
-    ACCURACY: balanced_accuracy_weighted(0.5),
-    "false_positive_rate@0.5": called_weighted(0, 0.5),
-}
+Metric = Callable[[Numbers, Numbers, Numbers], Numbers]  # see ``metrics.detection``
+METRICS: Mapping[str, Metric] = MappingProxyType(
+    {
+        "auc": auc_weighted,
+        ACCURACY: balanced_accuracy_weighted(0.5),
+        "false_positive_rate@0.5": called_weighted(0, 0.5),
+    }
+)
 
 
 class Part(NamedTuple):
@@ -37,7 +42,9 @@ class Part(NamedTuple):
     unscored: int
 
 
-def seen_unseen_rows(detector: str, tables: Sequence[pl.DataFrame], seen: Sequence[str]) -> list[dict[str, Any]]:
+def seen_unseen_rows(
+    detector: str, tables: Sequence[pl.DataFrame], seen: Sequence[str], metrics: Mapping[str, Metric] = METRICS
+) -> list[dict[str, Any]]:
     """Return the rows of one detector from the scores of its seeds (``evaluation.scores.SCHEMA``).
 
     The sets are ``seen``, ``unseen``, ``gap`` (seen less unseen), ``method NAME`` and ``family NAME``.
@@ -52,7 +59,7 @@ def seen_unseen_rows(detector: str, tables: Sequence[pl.DataFrame], seen: Sequen
     kept = first.filter(scored)
     scores = np.stack([table.filter(scored)["score"].to_numpy() for table in tables])  # (seeds, N)
     parts = {part.name: part for part in _parts(first, kept, seen)}
-    rows = _verdict_rows(parts, scores, kept)
+    rows = _verdict_rows(parts, scores, kept, metrics)
     for part in parts.values():
         rows += _map_rows(part, kept, tables, scored)
     unscored = {name: part.unscored for name, part in parts.items()}
@@ -60,15 +67,21 @@ def seen_unseen_rows(detector: str, tables: Sequence[pl.DataFrame], seen: Sequen
     return [{**row, "detector": detector, "n_unscored": unscored[row["set"]]} for row in rows]
 
 
-def _verdict_rows(parts: Mapping[str, Part], scores: Numbers, kept: pl.DataFrame) -> list[dict[str, Any]]:
+def _verdict_rows(
+    parts: Mapping[str, Part], scores: Numbers, kept: pl.DataFrame, metrics: Mapping[str, Metric]
+) -> list[dict[str, Any]]:
     members = {name: part.member > 0 for name, part in parts.items()}
     each = {
         (name, metric): seeds.on(scores, member, function)
         for name, member in members.items()
-        for metric, function in _METRICS.items()
+        for metric, function in metrics.items()
     }
     if SEEN in parts and UNSEEN in parts:
-        each |= {(GAP, name): seeds.less(each[SEEN, name], each[UNSEEN, name]) for name in ("auc", ACCURACY)}
+        each |= {
+            (GAP, name): seeds.less(each[SEEN, name], each[UNSEEN, name])
+            for name in ("auc", ACCURACY)
+            if name in metrics
+        }
         members[GAP] = members[UNSEEN]
     labels = kept["label"].to_numpy().astype(np.float64)
     return list(seeded_rows(each, scores, labels, kept["person"].to_list(), members))
@@ -124,7 +137,7 @@ def families(methods: Sequence[str]) -> dict[str, list[str]]:
     """Return methods by the family that the forge knows them in; one that it does not know is a family of its own."""
     found: dict[str, list[str]] = {}
     for method in methods:
-        found.setdefault(METHODS[method].family if method in METHODS else method, []).append(method)
+        found.setdefault(FORGED[method].family if method in FORGED else method, []).append(method)
     return found
 
 
@@ -144,7 +157,7 @@ def _parts(everything: pl.DataFrame, kept: pl.DataFrame, seen: Sequence[str]) ->
 
 
 def against(scores: pl.DataFrame, methods: Sequence[str]) -> pl.Expr:
-    """Return the condition of a set: fakes of some methods, and reals of the sources that these were applied to.
+    """Return the condition of a set: fakes of some methods, and the reals that they are compared with.
 
     A table that also has ``kinds`` can be asked for a method's fakes with an attribute (``Sample.kinds``).
     """
@@ -152,4 +165,4 @@ def against(scores: pl.DataFrame, methods: Sequence[str]) -> pl.Expr:
     matching = asked if "kinds" in scores.columns else pl.col("method").is_in(methods)
     fakes = (pl.col("label") == 1) & matching
     applied = scores.filter(fakes)["dataset"].unique().to_list()
-    return fakes | ((pl.col("label") == 0) & pl.col("dataset").is_in(applied))
+    return fakes | comparable_reals(scores, applied, scores.filter(fakes).height)

@@ -1,4 +1,4 @@
-"""What a training recipe may say. Values here are the CPU-sized defaults of the recipe ``default-cpu``."""
+"""What a training recipe may say. Values here are the CPU-sized; a recipe lays its own over them."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -83,7 +83,7 @@ class DataSection(Recipe):
 class ForgeSection(Recipe):
     """Manipulations made while training, with the share of each. Empty: only the manifest's own fakes are used."""
 
-    methods: dict[str, float] = Field(default_factory=dict)
+    methods: dict[str, float] = Field(default_factory=dict)  # 0 leaves one out
     strong_epochs: int = Field(0, ge=0)  # epochs in which a self-blend is never fainter than 0.75
 
 

@@ -48,7 +48,7 @@ def render_degradation(context: Context, section: DegradationSection) -> Rendere
         return Rendered("", [])
     folder = plan.folder(runs[section.run][0])
     out = plan.out / "degraded" / folder.name
-    manifest = plan.manifest_of(section.run)
+    manifest = plan.judged_on(section.run)
     options = {"methods": section.methods, "limit": section.limit, "progress": context.progress}
     rows = measure(manifest, folder, out, **options)  # type: ignore[arg-type]
     found = curves(pl.read_parquet(rows.read_bytes()), plan.label(section.run))

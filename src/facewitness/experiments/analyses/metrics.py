@@ -169,7 +169,7 @@ def _clusters(context: Context, run: Run, methods: Sequence[str]) -> Path:
 def _clustered(context: Context, run: Run, methods: Sequence[str]) -> Interval:
     """The mean accuracy of ten draws, with the lowest and the highest."""
     out = _clusters(context, run, methods)
-    manifest, limit = context.plan.manifest_of(run.name), context.plan.settings.limit
+    manifest, limit = context.plan.judged_on(run.name), context.plan.settings.limit
     asked = {"sha256": manifests.digest(manifest), "methods": list(methods), "limit": limit}
     known = json.loads((out / RECORD).read_text(encoding="utf-8")) if (out / RECORD).exists() else {}
     if {name: known.get(name) for name in asked} != asked:

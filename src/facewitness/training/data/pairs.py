@@ -65,8 +65,8 @@ class Pairs(Dataset[dict[str, Tensor]]):
         for i in self.real:
             self.people.setdefault(self._person(int(i)), []).append(int(i))
         self.places = {self.sample(int(i)).path: int(i) for i in self.real}
-        self.methods = sorted(recipe.forge.methods)
-        unknown = [name for name in self.methods if name not in METHODS]
+        self.methods = sorted(name for name, share in recipe.forge.methods.items() if share)
+        unknown = [name for name in recipe.forge.methods if name not in METHODS]
         if unknown:
             raise FacewitnessError(f"forge.methods: no method {unknown[0]!r}; there are {', '.join(sorted(METHODS))}")
         _check(self.methods)
