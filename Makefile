@@ -11,7 +11,7 @@ DEAL := --dist loadfile --no-loadscope-reorder# a file to one process, so that i
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast check format-check format lint types layers docs bench bench-maps bench-search bench-study bench-zoo light ship results results-ablation results-faces benchmark-set zoo gpu-pack gpu-train clean
+.PHONY: help demo test test-fast check format-check format lint types layers docs bench bench-maps bench-search bench-study bench-zoo light ship results results-ablation results-treatments results-faces benchmark-set zoo gpu-pack gpu-train clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -118,6 +118,9 @@ results-ablation: $(RESULTS)/manifest.parquet $(PREVIOUS)/card.json ## small det
 	$(BIN)/facewitness data merge $(FACES) $(WILD) --out out/ablation/manifest.parquet
 	$(BIN)/facewitness experiment run experiments/ablation $(ARGS)
 	$(BIN)/facewitness experiment report experiments/ablation --report docs/results/ablation.md
+
+results-treatments: $(RESULTS)/manifest.parquet ## verdicts of the default detector under filters, messengers, screenshots and the like (an hour of one core; resumes)
+	$(BIN)/facewitness evaluate treatments $(RESULTS)/manifest.parquet --out $(RESULTS)/treatments --report docs/results/treatments.md $(foreach m,faceswap selfblend stylegan2,--method $(m)) --limit 400 $(ARGS)
 
 YUNET ?= $(wildcard ../shared/reference/yunet/face_detection_yunet_2023mar.onnx)
 results-faces: $(VENV)/.dev-installed ## what the face finders find, on the photographs of FACES and WILD and on made scenes

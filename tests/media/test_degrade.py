@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from facewitness.media.degrade import OPERATORS, degrade, shuffled
-from tests.fakes import texture
+from facewitness.media.degrade import KNOWN, OPERATORS, TREATMENTS, degrade, shuffled
+from tests.fakes import astronaut, texture
 
 LEVELS = range(1, 6)
 
@@ -65,8 +65,20 @@ def test_what_is_not_there_is_refused(name: str, level: int, message: str) -> No
 
 
 def test_a_single_pixel_survives_everything() -> None:
-    for name in OPERATORS:
-        assert degrade(np.full((1, 1, 3), 77, np.uint8), name, 5).shape == (1, 1, 3)
+    for name, operator in KNOWN.items():
+        assert degrade(np.full((1, 1, 3), 77, np.uint8), name, len(operator.levels)).shape == (1, 1, 3)
+
+
+@pytest.mark.parametrize("name", list(TREATMENTS))
+def test_a_treatment_changes_the_picture_alike_for_a_seed_and_keeps_what_it_shows(name: str) -> None:
+    rgb = astronaut()[:300, 100:340]
+    made = degrade(rgb, name, 1, seed=3)
+    assert made.shape == rgb.shape
+    assert made.dtype == np.uint8
+    assert not np.array_equal(made, rgb)
+    np.testing.assert_array_equal(degrade(rgb.copy(), name, 1, seed=3), made)
+    rows = slice(0, 100)  # which altered bytes further on leave as they are
+    assert np.corrcoef(made[rows].mean(2).ravel(), rgb[rows].mean(2).ravel())[0, 1] > 0.85
 
 
 def test_disorganisation_moves_all_planes_alike_and_never_leaves_them_in_order() -> None:

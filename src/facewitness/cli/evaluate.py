@@ -1,4 +1,4 @@
-"""``facewitness evaluate``: measure a detector, also under degradation, also by clusters of its features."""
+"""``facewitness evaluate``: measure a detector, also under degradation and treatments, also by clusters of features."""
 
 import sys
 from pathlib import Path
@@ -134,6 +134,45 @@ def robustness(
             operators=operator or tuple(OPERATORS),
             limit=limit,
             target=target,
+            seed=seed,
+            workers=workers,
+            progress=progress,
+        )
+    typer.echo(f"table: {table}" + (f"; report: {report_file}" if report_file else ""))
+
+
+@evaluate_app.command(epilog="Example: facewitness evaluate treatments forged --out treated --report treated.md")
+def treatments(
+    data: DataArgument,
+    out: Annotated[Path, out_folder("Folder for rows and table.")],
+    detector: DetectorOption = "default",
+    split: SplitOption = "test",
+    method: MethodsOption = None,
+    limit: LimitOption = None,
+    report_file: ReportOption = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of noise and of what is drawn.")] = 0,
+    workers: WorkersOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Measure false alarms and changed verdicts under filters, messengers, screenshots and the like.
+
+    OUT/treatments.csv has a row for each number of each treatment and source. A run that was stopped goes on.
+    """
+    check_detector(detector)
+    check_choice(split, ("train", "val", "test"), "--split")
+    from facewitness.data.sources import as_manifest
+    from facewitness.evaluation.treatments import treatments as measure
+
+    with output.progress_bars(quiet) as progress:
+        table = measure(
+            as_manifest(data, out),
+            detector,
+            out,
+            report_file=report_file,
+            command=["facewitness", *sys.argv[1:]],
+            split=split,
+            methods=method or (),
+            limit=limit,
             seed=seed,
             workers=workers,
             progress=progress,

@@ -29,7 +29,7 @@ from facewitness.evaluation.crops import FaceCrop, choose, region_of
 from facewitness.evaluation.evaluate import limited, selected
 from facewitness.forge.methods import METHODS
 from facewitness.media import faces, image, parts
-from facewitness.media.degrade import OPERATORS, degrade, shuffled
+from facewitness.media.degrade import KNOWN, OPERATORS, degrade, shuffled
 from facewitness.metrics import localization
 from facewitness.types import CropProfile, Image, MediaError, Plane, Sample, Status, Views
 
@@ -47,7 +47,7 @@ SCHEMA: Mapping[str, Any] = {
     "status": pl.String,
     "note": pl.String,
     "target": pl.String,  # what the map was held against: "pair", "mask" (no original was found), "zeros", "ones", null
-    "operator": pl.String,  # "none" at level 0, "disorganised", or one of OPERATORS
+    "operator": pl.String,  # "none" at level 0, "disorganised", or one of ``degrade.KNOWN``
     "level": pl.Int64,
     "score": pl.Float64,
     **dict.fromkeys(MAPS, pl.Float64),
@@ -110,7 +110,7 @@ def measure(
         out: made if absent; ``robustness.jsonl`` there is what a killed run goes on from.
         split: ``train``, ``val`` or ``test``.
         methods: fakes of these alone, beside all reals; empty: of all.
-        operators: of ``media.degrade.OPERATORS``, at all their levels; level 0 is always there.
+        operators: of ``media.degrade.KNOWN``, at all their levels; level 0 is always there.
         disorganised: also divide every crop in four and shuffle it; what further members see stays as it is.
         limit: at most so many reals, and so many fakes of each method, drawn by the seed.
         target: what a damaged forgery is compared with for the truth of its map: ``pair``, its original damaged alike;
@@ -125,13 +125,13 @@ def measure(
         CardError: the detector cannot be loaded.
     """
     for name in operators:
-        if name not in OPERATORS:
-            raise ValueError(f"no degradation {name!r}; there are {', '.join(OPERATORS)}")
+        if name not in KNOWN:
+            raise ValueError(f"no degradation {name!r}; there are {', '.join(KNOWN)}")
     loaded = zoo.load(detector) if isinstance(detector, str | Path) else detector
     faces.check(loaded.card.crop)
     samples = limited(selected(manifest, split, methods or None), limit, seed)
     out.mkdir(parents=True, exist_ok=True)
-    plan = [(name, level) for name in operators for level in range(1, len(OPERATORS[name].levels) + 1)]
+    plan = [(name, level) for name in operators for level in range(1, len(KNOWN[name].levels) + 1)]
     decides = {
         **{"card": cards.deciding(loaded.card), "manifest": manifests.digest(manifest), "plan": plan, "target": target},
         **{"seed": seed, "disorganised": disorganised, "version": _VERSION},

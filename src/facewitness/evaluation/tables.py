@@ -46,6 +46,8 @@ METRICS: Mapping[str, str] = MappingProxyType(
         "photograph_false_positive_rate@threshold": "share of the real photographs any face of which is called fake",
         "inconclusive_real": "share of the reals between the two shipped thresholds",
         "inconclusive_fake": "share of the fakes between the two shipped thresholds",
+        "changed_verdict": "share of the verdicts other than inconclusive that are another one under a treatment",
+        "reversed_verdict": "share of the verdicts that turn from real to fake or from fake to real under a treatment",
         "balanced_accuracy@0.5": "accuracy at a score of 0.5, reals and fakes counting alike",
         "real_accuracy@0.5": "share of the reals with a score below 0.5",
         "fake_accuracy@0.5": "share of the fakes with a score of at least 0.5",
@@ -111,7 +113,7 @@ def write(table: pl.DataFrame, file: Path) -> Path:
     return file.with_suffix(".csv")
 
 
-def row(table: pl.DataFrame, **where: str) -> dict[str, Any]:
+def row(table: pl.DataFrame, /, **where: str) -> dict[str, Any]:
     """Return the row with these values of columns; {} if the table has none."""
     found = table.filter(**where)
     return found.row(0, named=True) if found.height else {}

@@ -2,6 +2,7 @@
 
 Every operator keeps the picture's size, so that a map and its truth stay on one grid. The same level with the same
 seed does the same to the two pictures of a pair. Compression, blur, noise and low resolution are FakeLocator's.
+``TREATMENTS`` are what people and programs do to genuine photographs every day; each has one level.
 """
 
 import io
@@ -32,9 +33,9 @@ def degrade(rgb: Image, operator: str, level: int, seed: int = 0) -> Image:
     Raises:
         ValueError: no such operator, or no such level.
     """
-    if operator not in OPERATORS:
-        raise ValueError(f"no degradation {operator!r}; there are {', '.join(OPERATORS)}")
-    chosen = OPERATORS[operator]
+    if operator not in KNOWN:
+        raise ValueError(f"no degradation {operator!r}; there are {', '.join(KNOWN)}")
+    chosen = KNOWN[operator]
     if not 0 <= level <= len(chosen.levels):
         raise ValueError(f"{operator} has levels 0 to {len(chosen.levels)}, not {level}")
     if level == 0:
@@ -147,3 +148,75 @@ OPERATORS: Mapping[str, Operator] = MappingProxyType(
         "social": Operator("posted twice: reduced, sharpened, compressed", "strength", (1, 2, 3, 4, 5), _social),
     }
 )
+
+
+def _beauty(rgb: Image, strength: float, _: np.random.Generator) -> Image:
+    return np.asarray(cv2.bilateralFilter(rgb, 9, 40 * strength, 40 * strength), np.uint8)
+
+
+def _median(rgb: Image, size: float, _: np.random.Generator) -> Image:
+    return np.asarray(cv2.medianBlur(rgb, round(size)), np.uint8)
+
+
+def _denoised(rgb: Image, strength: float, _: np.random.Generator) -> Image:
+    return np.asarray(cv2.fastNlMeansDenoisingColored(rgb, None, strength, strength, 5, 15), np.uint8)
+
+
+def _jpeg_twice(rgb: Image, quality: float, rng: np.random.Generator) -> Image:
+    """Compressed, moved by some pixels and compressed again, so that the two grids of blocks do not meet."""
+    moved = cv2.copyMakeBorder(_jpeg(rgb, quality - 15, rng), 3, 0, 5, 0, cv2.BORDER_REPLICATE)
+    return _jpeg(np.asarray(moved, np.uint8), quality, rng)[3:, 5:]
+
+
+def _screenshot(rgb: Image, ratio: float, rng: np.random.Generator) -> Image:
+    """Shown at another size on a screen with a slightly steeper curve, and kept as a JPEG."""
+    shown = _gamma(_small(rgb, ratio), 1.1, rng)
+    return np.asarray(_jpeg(shown, 85, rng), np.uint8)
+
+
+def _printed(rgb: Image, strength: float, rng: np.random.Generator) -> Image:
+    """Printed and scanned: softer, grainy, yellowish, with less contrast."""
+    soft = cv2.GaussianBlur(rgb, (0, 0), 0.8 * strength).astype(np.float32)
+    paper = np.array([1.0, 0.98, 0.92], np.float32) * (20 + 0.86 * soft)
+    return _jpeg(_noise(np.asarray(np.clip(paper, 0, 255), np.uint8), 20 * strength, rng), 85, rng)
+
+
+def _gray(rgb: Image, _: float, __: np.random.Generator) -> Image:
+    return np.asarray(cv2.cvtColor(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB), np.uint8)
+
+
+def _contrast(rgb: Image, share: float, _: np.random.Generator) -> Image:
+    """The darkest and the brightest ``share`` of the pixels are clipped."""
+    low, high = np.quantile(rgb, (share, 1 - share))
+    return np.asarray(np.clip((rgb - low) * 255.0 / max(high - low, 1.0), 0, 255), np.uint8)
+
+
+def _damaged(rgb: Image, count: float, rng: np.random.Generator) -> Image:
+    """A JPEG some bytes of whose picture data were altered; what cannot be read any more is altered elsewhere."""
+    data = np.asarray(cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])[1]).ravel()
+    for _ in range(20):
+        altered = data.copy()
+        altered[rng.integers(len(data) // 3, len(data) - 2, size=round(count))] = rng.integers(0, 255, round(count))
+        read = cv2.imdecode(altered, cv2.IMREAD_COLOR)
+        if read is not None and read.shape == rgb.shape:
+            return np.asarray(read, np.uint8)[..., ::-1]
+    return rgb
+
+
+TREATMENTS: Mapping[str, Operator] = MappingProxyType(
+    {
+        "beauty": Operator("beauty filter (bilateral)", "strength", (1,), _beauty),
+        "median": Operator("median filter", "size, px", (5,), _median),
+        "denoised": Operator("denoising (non-local means)", "strength", (5,), _denoised),
+        "jpeg-50": Operator("JPEG 50", "quality", (50,), _jpeg),
+        "half": Operator("half the size", "ratio", (0.5,), _small),
+        "jpeg-twice": Operator("JPEG 60, shifted, JPEG 75", "second quality", (75,), _jpeg_twice),
+        "messenger": Operator("sent twice by messenger", "strength of social", (3,), _social),
+        "screenshot": Operator("screenshot", "ratio", (0.8,), _screenshot),
+        "printed": Operator("printed and scanned", "strength", (1,), _printed),
+        "gray": Operator("black and white", "", (1,), _gray),
+        "contrast": Operator("extreme contrast", "share clipped at either end", (0.1,), _contrast),
+        "damaged": Operator("three bytes of the file altered", "bytes", (3,), _damaged),
+    }
+)
+KNOWN: Mapping[str, Operator] = MappingProxyType({**OPERATORS, **TREATMENTS})
