@@ -11,7 +11,7 @@ DEAL := --dist loadfile --no-loadscope-reorder# a file to one process, so that i
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast check format-check format lint types layers docs bench bench-maps bench-search bench-study bench-zoo light ship results results-ablation results-treatments results-faces benchmark-set zoo gpu-pack gpu-train clean
+.PHONY: help demo serve test test-fast check format-check format lint types layers docs bench bench-maps bench-search bench-study bench-zoo light ship results results-ablation results-treatments results-faces benchmark-set zoo gpu-pack gpu-train clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -24,6 +24,10 @@ test: $(VENV)/.dev-installed ## all tests
 
 test-fast: $(VENV)/.dev-installed ## the tests that are not marked slow
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) $(DEAL) -m "not slow" $(ARGS)
+
+serve: $(VENV)/.base-installed ## the page and the API, on http://127.0.0.1:8000/
+	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-input --editable ".[serve]"
+	$(BIN)/facewitness serve --data out/service $(ARGS)
 
 docs: $(VENV)/.dev-installed ## the documentation site, in out/site; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

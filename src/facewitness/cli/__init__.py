@@ -20,6 +20,7 @@ from facewitness.cli.forge import forge_app
 from facewitness.cli.options import STYLE
 from facewitness.cli.recipes import recipes_app
 from facewitness.cli.scan import scan_app
+from facewitness.cli.serve import serve_app
 from facewitness.cli.train import lae_app, train_app
 
 app = typer.Typer(
@@ -38,6 +39,7 @@ def _add(group: typer.Typer, name: str, summary: str, example: str) -> None:
 
 
 app.add_typer(scan_app)
+app.add_typer(serve_app)
 _add(forge_app, "forge", "Make forgeries with exact masks.", "photos/ --out forged --method selfblend")
 _add(data_app, "data", "Prepare, audit, divide and show data sets.", "audit forged/manifest.parquet")
 app.add_typer(train_app)

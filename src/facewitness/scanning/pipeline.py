@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -92,7 +92,7 @@ def scan_paths(
     """
     began = time.monotonic()
     listing = collect(paths, out)
-    ready = _load(detector, alone=workers == 0 or len(listing.files) <= FEW, device=device)
+    ready = load_detector(detector, 0 if workers == 0 or len(listing.files) <= FEW else 1, device)
     faces.check(ready.card.crop)
     with _writing(out):
         (out / OVERLAYS_NAME).mkdir(parents=True, exist_ok=True)
@@ -102,8 +102,8 @@ def scan_paths(
         resumed = len(listing.files) - len(pending)
         scanned = 0
         try:
-            for count in _scan(pending, ready, store, out / OVERLAYS_NAME, _workers(workers, len(pending))):
-                scanned += count
+            for rows in stream(pending, ready, store, out / OVERLAYS_NAME, _workers(workers, len(pending))):
+                scanned += len(rows)
                 if progress is not None:
                     progress(ProgressEvent("scanning", resumed + scanned, len(listing.files)))
         except KeyboardInterrupt as error:
@@ -115,22 +115,36 @@ def scan_paths(
     return replace(summary, scanned=scanned, resumed=resumed, time_s=time.monotonic() - began)
 
 
-def _scan(pending: Sequence[File], detector: Detector, store: Store, overlays: Path, workers: int) -> Iterator[int]:
-    """Scan the files group by group, keep each group's results, and yield how many files it had."""
-    files = {file.path: file for file in pending}
-    for group in _prepared(list(files), detector, workers):
+def stream(
+    files: Iterable[File], detector: Detector, store: Store, overlays: Path, workers: int
+) -> Iterator[list[Row]]:
+    """Scan files group by group, keep each group's results in the store and yield them.
+
+    ``files`` may be without end, and wait for the next one.
+
+    Raises:
+        ScanError: ``overlays`` or the store cannot be written, or no worker process can be started.
+    """
+    known: dict[Path, File] = {}
+
+    def paths() -> Iterator[Path]:
+        for file in files:
+            known[file.path] = file
+            yield file.path
+
+    for group in _prepared(paths(), detector, workers):
         rows = []
         for prepared, detection in _detected(group, detector):
             result = judge(prepared, detection, detector.card, detector.identity)
             with _writing(overlays):
                 pictures = overlay.write(prepared, detection, result, overlays, detector.card.map_scale)
             maps = [None if name is None else f"{OVERLAYS_NAME}/{name}" for name in pictures["maps"]]
-            rows.append(Row(files[prepared.path], result.to_json(maps), pictures))
+            rows.append(Row(known.pop(prepared.path), result.to_json(maps), pictures))
         store.add(rows)
-        yield len(group)
+        yield rows
 
 
-def _prepared(paths: list[Path], detector: Detector, workers: int) -> Iterator[list[Prepared]]:
+def _prepared(paths: Iterable[Path], detector: Detector, workers: int) -> Iterator[list[Prepared]]:
     profile = detector.card.crop
     if not workers:
         for path in paths:
@@ -164,13 +178,14 @@ def _pending(listing: Listing, store: Store, overlays: Path) -> list[File]:
     for file in listing.files:
         if done.get(file.path) == (file.size, file.mtime_ns):
             row = store.get(file)
-            if row is not None and all(name in there for name in _pictures(row.pictures)):
+            if row is not None and all(name in there for name in picture_names(row.pictures)):
                 continue
         pending.append(file)
     return pending
 
 
-def _pictures(pictures: Mapping[str, Any]) -> Iterator[str]:
+def picture_names(pictures: Mapping[str, Any]) -> Iterator[str]:
+    """The names of the pictures of one file, as ``overlay.write`` gave them."""
     names = [pictures["overlay"], *pictures["maps"], *pictures["faces"]]
     return (name for name in names if name is not None)
 
@@ -216,19 +231,24 @@ def _entries(
             yield row.entry, row.pictures
 
 
-def _load(detector: str | Path | Detector, alone: bool, device: str) -> Detector:
+def load_detector(detector: str | Path | Detector, workers: int, device: str) -> Detector:
     """The detector; beside worker processes it leaves them their cores."""
     if not isinstance(detector, str | Path):
         return detector
     from facewitness.detectors import zoo
 
-    return zoo.load(detector, None if alone else max(1, cores() // 3), device)
+    return zoo.load(detector, max(1, cores() // 3) if workers else None, device)
 
 
 def _workers(asked: int | None, files: int) -> int:
     if asked is not None:
         return min(asked, files)
-    return 0 if files <= FEW else min(files, max(2, cores() - cores() // 3))
+    return 0 if files <= FEW else min(files, worker_count())
+
+
+def worker_count() -> int:
+    """Worker processes for files without end, beside a detector."""
+    return max(2, cores() - cores() // 3)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -63,7 +63,7 @@ class WorkerPool:
             except queue.Empty:
                 continue
 
-    def results(self, paths: Sequence[Path]) -> Iterator[list[Prepared]]:
+    def results(self, paths: Iterable[Path]) -> Iterator[list[Prepared]]:
         """Each path's photograph, read and searched, in the order they get ready: all that are ready at a time.
 
         Raises:

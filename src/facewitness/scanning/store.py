@@ -105,6 +105,15 @@ class Store:
         except sqlite3.Error as error:
             raise self._failure(error) from error
 
+    def remove(self, files: Iterable[File]) -> None:
+        """Forget the results of some files."""
+        values = [(os.fsencode(file.path), self._detector) for file in files]
+        try:
+            with self._connection:
+                self._connection.executemany("DELETE FROM results WHERE path = ? AND detector = ?", values)
+        except sqlite3.Error as error:
+            raise self._failure(error) from error
+
     def get(self, file: File) -> Row | None:
         """The result for a file, if this detector has one."""
         query = "SELECT entry, pictures FROM results WHERE path = ? AND detector = ?"
