@@ -209,7 +209,7 @@ def delete_scan(request: Request, scan: ScanId) -> None:
     _runner(request).delete(scan)
 
 
-@router.get("/scans/{scan}/report", response_class=HTMLResponse)
+@router.get("/scans/{scan}/report", response_model=None, responses={200: {"content": {"text/html": {}}}})
 def get_report(request: Request, scan: ScanId) -> HTMLResponse:
     """Give the report of what was scanned so far: one HTML file with its pictures inside."""
     _scan(request, scan)
