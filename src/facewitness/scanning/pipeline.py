@@ -24,11 +24,13 @@ from facewitness.compute.pool import cores
 from facewitness.compute.progress import Progress, ProgressEvent
 from facewitness.media import faces
 from facewitness.scanning import overlay, report
+from facewitness.scanning.clips import Clips
 from facewitness.scanning.files import OVERLAYS_NAME, STORE_NAME, File, Listing, collect
 from facewitness.scanning.image import Prepared, judge, run
 from facewitness.scanning.pool import WorkerPool
 from facewitness.scanning.store import Row, Store
-from facewitness.scanning.worker import guarded
+from facewitness.scanning.video import FRAMES, SUFFIXES, VideoTask
+from facewitness.scanning.worker import Chunk, Task, chunks
 from facewitness.types import Detection, Report, ScanError, Status
 
 if TYPE_CHECKING:
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 
 FEW = 8
 """Photographs that are sooner read here than by processes that have to be started."""
+
+SHARE_BYTES = 2_000_000
+"""Of a video, that are worth a worker of their own where there are few files."""
 
 RESULTS_NAME = "results.jsonl"
 REPORT_NAME = "report.html"
@@ -72,18 +77,20 @@ def scan_paths(
     on_failure: FailureCallback | None = None,
     command: Sequence[str] = (),
     device: str = "auto",
+    frames: int | None = FRAMES,
 ) -> Summary:
     """Scan files and folders into ``out``; files that an earlier scan into ``out`` has done are not looked at again.
 
     Args:
-        paths: files, whatever their suffix, and folders, searched for photographs.
+        paths: files, whatever their suffix, and folders, searched for photographs and videos.
         out: made if absent. It is never scanned itself.
         detector: a name or folder for ``detectors.zoo.load``, or a detector that is ready.
         workers: worker processes beside this one; None chooses by cores and files, 0 reads everything here.
-        progress: receives an event for each group of files that is done.
+        progress: receives an event for each group of files that is done, and for each segment of a video.
         on_failure: receives the object of ``results.jsonl`` of each file that gave no picture, at the end.
         command: what the user typed, for the report.
         device: see ``detectors.zoo.load``.
+        frames: of videos, those of each face that are looked for, see ``scanning.video``; None looks at every frame.
 
     Raises:
         CardError: the detector cannot be used.
@@ -92,17 +99,19 @@ def scan_paths(
     """
     began = time.monotonic()
     listing = collect(paths, out)
-    ready = _load(detector, alone=workers == 0 or len(listing.files) <= FEW, device=device)
+    ready = _load(detector, alone=workers == 0 or not _worth_workers(listing.files), device=device)
     faces.check(ready.card.crop)
     with _writing(out):
         (out / OVERLAYS_NAME).mkdir(parents=True, exist_ok=True)
     interruption: KeyboardInterrupt | None = None
-    with Store(out / STORE_NAME, ready.identity, __version__) as store:
+    identity = {**ready.identity, **({} if frames == FRAMES else {"frames": frames})}
+    with Store(out / STORE_NAME, identity, __version__) as store:
         pending = _pending(listing, store, out / OVERLAYS_NAME)
         resumed = len(listing.files) - len(pending)
         scanned = 0
         try:
-            for count in _scan(pending, ready, store, out / OVERLAYS_NAME, _workers(workers, len(pending))):
+            run_by = (_workers(workers, pending), frames, progress)
+            for count in _scan(pending, ready, store, out / OVERLAYS_NAME, *run_by):
                 scanned += count
                 if progress is not None:
                     progress(ProgressEvent("scanning", resumed + scanned, len(listing.files)))
@@ -115,33 +124,64 @@ def scan_paths(
     return replace(summary, scanned=scanned, resumed=resumed, time_s=time.monotonic() - began)
 
 
-def _scan(pending: Sequence[File], detector: Detector, store: Store, overlays: Path, workers: int) -> Iterator[int]:
-    """Scan the files group by group, keep each group's results, and yield how many files it had."""
+def _scan(
+    pending: Sequence[File],
+    detector: Detector,
+    store: Store,
+    overlays: Path,
+    workers: int,
+    frames: int | None,
+    progress: Progress,
+) -> Iterator[int]:
+    """Scan the files group by group, keep each group's results, and yield how many files it ended."""
     files = {file.path: file for file in pending}
-    for group in _prepared(list(files), detector, workers):
+    clips = Clips(store.parts, detector, overlays, progress)
+    for group in _prepared(_tasks(pending, clips, store, workers, frames), detector, workers):
         rows = []
-        for prepared, detection in _detected(group, detector):
-            result = judge(prepared, detection, detector.card, detector.identity)
+        for answer, detection in _detected(group, detector):
+            path = answer.path
             with _writing(overlays):
-                pictures = overlay.write(prepared, detection, result, overlays, detector.card.map_scale)
+                if isinstance(answer, Prepared) and path not in clips:
+                    result = judge(answer, detection, detector.card, detector.identity)
+                    pictures = overlay.write(answer, detection, result, overlays, detector.card.map_scale)
+                else:
+                    clips.add(answer, detection)
+                    if not clips.through(path):
+                        continue
+                    result, pictures = clips.finish(path)
             maps = [None if name is None else f"{OVERLAYS_NAME}/{name}" for name in pictures["maps"]]
-            rows.append(Row(files[prepared.path], result.to_json(maps), pictures))
+            rows.append(Row(files[path], result.to_json(maps), pictures))
         store.add(rows)
-        yield len(group)
+        yield len(rows)
 
 
-def _prepared(paths: list[Path], detector: Detector, workers: int) -> Iterator[list[Prepared]]:
+def _tasks(pending: Sequence[File], clips: Clips, store: Store, workers: int, frames: int | None) -> list[Task]:
+    """What workers are asked for: a photograph, a video, or shares of one where there are fewer files than workers."""
+    tasks: list[Task] = []
+    for file in pending:
+        if not _is_video(file):
+            tasks.append(file.path)
+            continue
+        shares = 1 if len(pending) >= workers else max(1, min(workers, file.size // SHARE_BYTES))
+        clips.expect(file, shares)
+        done = store.parts.done(file)
+        tasks += [VideoTask(file.path, frames, part, shares, done) for part in range(shares)]
+    return tasks
+
+
+def _prepared(tasks: list[Task], detector: Detector, workers: int) -> Iterator[list[Chunk]]:
     profile = detector.card.crop
     if not workers:
-        for path in paths:
-            yield [guarded(path, profile, overlay.PREVIEW_PX)]
+        for task in tasks:
+            for chunk in chunks(task, profile, overlay.PREVIEW_PX):
+                yield [chunk]
         return
     with WorkerPool(workers, profile, overlay.PREVIEW_PX) as pool:
-        yield from pool.results(paths)
+        yield from pool.results(tasks)
 
 
-def _detected(group: Sequence[Prepared], detector: Detector) -> Iterator[tuple[Prepared, Detection | None]]:
-    """Each file of a group with the detector's answer for its crops, asked for the whole group at once."""
+def _detected(group: Sequence[Chunk], detector: Detector) -> Iterator[tuple[Chunk, Detection | None]]:
+    """Each chunk of a group with the detector's answer for its crops, asked for the whole group at once."""
     crops = [prepared.crops for prepared in group if prepared.crops is not None]
     views = [one for prepared in group for one in prepared.views]
     answer = run(detector, np.concatenate(crops), views) if crops else None
@@ -172,6 +212,8 @@ def _pending(listing: Listing, store: Store, overlays: Path) -> list[File]:
 
 def _pictures(pictures: Mapping[str, Any]) -> Iterator[str]:
     names = [pictures["overlay"], *pictures["maps"], *pictures["faces"]]
+    for shown in pictures.get("tracks", ()):  # of a video
+        names += [name for name, _ in (*shown["strip"], *([shown["key"]] if shown["key"] else ()))]
     return (name for name in names if name is not None)
 
 
@@ -225,10 +267,20 @@ def _load(detector: str | Path | Detector, alone: bool, device: str) -> Detector
     return zoo.load(detector, None if alone else max(1, cores() // 3), device)
 
 
-def _workers(asked: int | None, files: int) -> int:
+def _workers(asked: int | None, files: Sequence[File]) -> int:
+    work = sum(1 + file.size // SHARE_BYTES if _is_video(file) else 1 for file in files)
     if asked is not None:
-        return min(asked, files)
-    return 0 if files <= FEW else min(files, max(2, cores() - cores() // 3))
+        return min(asked, work)
+    return min(work, max(2, cores() - cores() // 3)) if _worth_workers(files) else 0
+
+
+def _worth_workers(files: Sequence[File]) -> bool:
+    """Whether processes are worth their start: many photographs, or a video, whose decoder may crash."""
+    return len(files) > FEW or any(_is_video(file) for file in files)
+
+
+def _is_video(file: File) -> bool:
+    return file.path.suffix.lower() in SUFFIXES
 
 
 @contextmanager
