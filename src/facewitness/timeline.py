@@ -67,7 +67,7 @@ class Track:
     verdict: Verdict | None = None
     reason: str = ""  # why the verdict is not by the score alone
     spans: tuple[Span, ...] = ()
-    evidence: Mapping[str, float] = field(default_factory=dict)  # beside the score: see ``scanning.evidence``
+    evidence: Mapping[str, float] = field(default_factory=dict)  # ``peak_score``, of spans; see ``scanning.evidence``
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain values."""

@@ -62,6 +62,19 @@ def auc_by_method(table: Path) -> None:
     columns(rows)
 
 
+def video_numbers(table: Path) -> None:
+    """The numbers of a table of ``facewitness evaluate video``."""
+    with table.open(newline="", encoding="utf-8") as file:
+        found = list(csv.DictReader(file))
+    rows = [("set", "metric", "value", "95 %", "real", "fake", "without a score")]
+    for row in found:
+        value, low, high = (f"{float(row[name]):.3f}" if row[name] else "-" for name in ("value", "low", "high"))
+        rows.append(
+            (row["set"], row["metric"], value, f"{low}-{high}", row["n_real"], row["n_fake"], row["n_unscored"])
+        )
+    columns(rows)
+
+
 def yes(value: bool) -> str:
     """A flag in a table."""
     return "yes" if value else "no"

@@ -8,7 +8,15 @@ import typer
 
 from facewitness.cli import output
 from facewitness.cli.errors import say_error
-from facewitness.cli.options import STYLE, DetectorOption, DeviceOption, WorkersOption, check_detector, out_folder
+from facewitness.cli.options import (
+    STYLE,
+    DetectorOption,
+    DeviceOption,
+    WorkersOption,
+    check_detector,
+    frame_count,
+    out_folder,
+)
 
 scan_app = typer.Typer(**STYLE)
 
@@ -52,7 +60,7 @@ def scan(
             on_failure=output.failure,
             command=["facewitness", *sys.argv[1:]],
             device=device,
-            frames=_frames(frames),
+            frames=frame_count(frames),
         )
     if table:
         write_frames(out)
@@ -61,11 +69,3 @@ def scan(
     if not set(summary.statuses) - set(FAILURES):
         say_error(f"no photograph was read, and no video; {summary.passed_over} files were passed over by their names")
         raise typer.Exit(1)
-
-
-def _frames(text: str) -> int | None:
-    if text == "all":
-        return None
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise typer.BadParameter(f"{text!r} is neither a number of frames nor all", param_hint="--frames")
-    return int(text)

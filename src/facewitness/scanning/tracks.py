@@ -19,7 +19,7 @@ from facewitness.media.tracking import Tracker
 from facewitness.scanning.evidence import evidence
 from facewitness.scanning.image import UNCALIBRATED, versions
 from facewitness.scanning.records import FaceRecord, LookRecord, SegmentRecord
-from facewitness.scanning.video import APPEARANCE_PX, VideoInfo
+from facewitness.scanning.video import APPEARANCE_PX, FRAMES, VideoInfo
 from facewitness.types import Card, Finding, Report, Shot, Span, Status, Track, Verdict, VideoCalibration
 
 _EDGE = 1e-6  # of scores: nothing closer to 0 or 1 is told apart
@@ -140,9 +140,11 @@ def judge(one: Followed, calibration: VideoCalibration | None) -> Track:
     times = np.array([one.times[i] for i in scored])
     logits = logit(np.array([one.faces[i].score for i in scored], np.float64))
     sharpness = np.array([one.faces[i].sharpness for i in scored])
-    taken = sharpest(times, sharpness, calibration.frames if calibration else None)
+    taken = sharpest(times, sharpness, calibration.frames if calibration else FRAMES)
     score = float(1 / (1 + np.exp(-logits[taken].mean())))
     signals = evidence(times.tolist(), [one.faces[i] for i in scored], logits)
+    peak = float(1 / (1 + np.exp(-smoothed(times, logits).max())))
+    signals = {"peak_score": round(peak, 6), **signals}
     start_s, end_s = round(one.times[0], 3), round(one.times[-1], 3)
     verdict, reason = None, ""
     spans = list[Span]()
