@@ -38,8 +38,7 @@ class JudgedClip:
     def groups(self) -> Iterator[str]:
         """The sets that the video is in; a real one is in those of all methods."""
         yield "all"
-        for attribute in self.sample.attributes:
-            yield attribute
+        yield from self.sample.attributes
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""``facewitness calibrate-video``: thresholds for the tracks of videos, learnt on real clips, kept in a detector's card.
+"""``facewitness calibrate-video``: thresholds for tracks of videos, learnt on real clips, kept in a detector's card.
 
 The stated rate is one per clip: a clip counts by the highest of its tracks, as a scan counts it. A threshold keeps its
 rate by its upper bound of 95 % (Clopper and Pearson) on all clips together and on each source that has enough of them.

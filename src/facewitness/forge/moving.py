@@ -52,9 +52,9 @@ class MovingPhotograph:
         """The frames; the same whenever they are asked for."""
         rng = np.random.default_rng(self._seed)
         for matrix in self._matrices:
-            size = self.shape[::-1]
-            flags = {"flags": cv2.INTER_AREA, "borderMode": cv2.BORDER_REFLECT_101}
-            frame = np.asarray(cv2.warpAffine(self._rgb, matrix, size, **flags), np.float32)
+            border = cv2.BORDER_REFLECT_101
+            warped = cv2.warpAffine(self._rgb, matrix, self.shape[::-1], flags=cv2.INTER_AREA, borderMode=border)
+            frame = np.asarray(warped, np.float32)
             frame += rng.standard_normal(self.shape, np.float32)[..., None] * self._noise
             yield np.clip(np.rint(frame), 0, 255).astype(np.uint8)
 

@@ -30,7 +30,7 @@ class VideoWriter:
         self._lossless = path.suffix == ".mkv"
         self._container: Any = av.open(str(path), "w")
         self._container.metadata["comment"] = comment.ljust(STAMP_LENGTH)
-        options = {} if self._lossless else {"crf": str(crf), "preset": "veryfast", "threads": "1"}
+        options: dict[str, object] = {} if self._lossless else {"crf": str(crf), "preset": "veryfast", "threads": "1"}
         self._stream: Any = self._container.add_stream("ffv1" if self._lossless else "libx264", rate=rate)
         self._stream.options = options
         self._stream.height, self._stream.width = shape
