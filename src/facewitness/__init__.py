@@ -111,10 +111,10 @@ def scan(path: str | PathLike[str], detector: str | PathLike[str] | Detector = "
     Raises:
         CardError: the detector cannot be loaded.
     """
-    from facewitness.media.video import SUFFIXES
+    from facewitness.media import animation, video
 
     ready = load(detector) if isinstance(detector, (str, PathLike)) else detector
-    if Path(path).suffix.lower() in SUFFIXES:
+    if Path(path).suffix.lower() in video.SUFFIXES or animation.is_long(Path(path)):
         from facewitness.scanning.clips import scan as scan_video
 
         return scan_video(Path(path), ready)

@@ -113,7 +113,10 @@ def steady(found: dict[int, Points], count: int) -> NDArray[np.float32]:
     known = np.array(sorted(found))
     points = np.stack([found[number] for number in known.tolist()]).reshape(len(known), -1)
     every = np.stack([np.interp(np.arange(count), known, column) for column in points.T], axis=1)
-    smooth = cv2.GaussianBlur(every.astype(np.float32), (1, 0), sigmaX=0.01, sigmaY=_SMOOTH) if count > 2 else every
+    beyond = min(count - 1, round(4 * _SMOOTH))  # motion goes on as it was before the first frame and after the last
+    before, after = 2 * every[:1] - every[beyond:0:-1], 2 * every[-1:] - every[-2 : -2 - beyond : -1]
+    padded = np.concatenate([before, every, after]).astype(np.float32)
+    smooth = cv2.GaussianBlur(padded, (1, 0), sigmaX=0.01, sigmaY=_SMOOTH)[beyond : beyond + count]
     return np.asarray(smooth, np.float32).reshape(count, 68, 2)
 
 

@@ -47,8 +47,10 @@ class CutFinder:
         before, (last, last_picture) = self._before, self._last
         difference = change(last_picture, picture)
         if self._suspected and before is not None:
-            stays = self._cut(change(before, picture))
-            if stays and difference < _RESTS * change(before, last_picture):
+            if not self._cut(change(before, picture)):  # a flash: as if it had not been
+                self._last, self._suspected = (number, picture), False
+                return False
+            if difference < _RESTS * change(before, last_picture):
                 self.cuts.append(last)
         was_suspected, self._suspected = self._suspected, self._cut(difference)
         if not self._suspected and not was_suspected:

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facewitness.media import animation
 from facewitness.media.image import MAX_PIXELS
 from facewitness.types import Image, MediaError, Status
 
@@ -70,6 +71,8 @@ def index(path: Path) -> Index:
     """
     import av
 
+    if path.suffix.lower() in animation.SUFFIXES:
+        return Index(np.array(animation.stamps(path) or [0], np.int64), np.zeros(1, np.int64), 1e-3, seekable=True)
     with _opened(path) as container:
         stream = container.streams.video[0]
         found: list[tuple[int | None, bool]] = []
@@ -138,6 +141,9 @@ def walk(path: Path, of: Index, goal: list[int], *, threads: int = 1) -> Iterato
     """
     import av
 
+    if path.suffix.lower() in animation.SUFFIXES:
+        yield from animation.walk(path, goal)
+        return
     with _opened(path) as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = threads

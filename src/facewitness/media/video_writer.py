@@ -12,6 +12,12 @@ from facewitness.types import Image
 STAMP_LENGTH = 64
 """Characters of the comment in a clip, real or forged: neither its size nor its presence tells them apart."""
 
+_H264 = {
+    "preset": "veryfast",
+    "threads": "1",
+    "x264-params": "mbtree=0",
+}  # with mbtree, the same frames gave other bytes
+
 
 class VideoWriter:
     """Writes frames of one size, one after the other; a context.
@@ -30,7 +36,7 @@ class VideoWriter:
         self._lossless = path.suffix == ".mkv"
         self._container: Any = av.open(str(path), "w")
         self._container.metadata["comment"] = comment.ljust(STAMP_LENGTH)
-        options: dict[str, object] = {} if self._lossless else {"crf": str(crf), "preset": "veryfast", "threads": "1"}
+        options: dict[str, object] = {} if self._lossless else {"crf": str(crf), **_H264}
         self._stream: Any = self._container.add_stream("ffv1" if self._lossless else "libx264", rate=rate)
         self._stream.options = options
         self._stream.height, self._stream.width = shape

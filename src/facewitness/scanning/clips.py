@@ -21,7 +21,7 @@ from facewitness.scanning.image import Prepared, PreparedFace, run
 from facewitness.scanning.parts import Parts
 from facewitness.scanning.records import LookRecord, SegmentRecord, judged
 from facewitness.scanning.tracks import Followed, assemble
-from facewitness.scanning.video import FRAMES, Look, VideoChunk, VideoInfo, VideoTask
+from facewitness.scanning.video import ANIMATIONS, FRAMES, Look, VideoChunk, VideoInfo, VideoTask
 from facewitness.scanning.worker import chunks
 from facewitness.storage import atomic_write
 from facewitness.types import Card, Detection, Finding, Image, Report, Status
@@ -75,8 +75,9 @@ class Clips:
         """Say how many answers end a video."""
         self._clips[file.path] = _Clip(file, shares)
 
-    def __contains__(self, path: Path) -> bool:
-        return path in self._clips
+    def is_photograph(self, path: Path) -> bool:
+        """Whether a file is no video, or an animation of which nothing was seen as one."""
+        return path not in self._clips or (path.suffix.lower() in ANIMATIONS and self._clips[path].info is None)
 
     def add(self, chunk: VideoChunk | Prepared, detection: Detection | None) -> None:
         """Take in some frames and the detector's answer for their crops, or that a share of a video came to nothing."""

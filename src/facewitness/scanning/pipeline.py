@@ -29,7 +29,7 @@ from facewitness.scanning.files import OVERLAYS_NAME, STORE_NAME, File, Listing,
 from facewitness.scanning.image import Prepared, judge, run
 from facewitness.scanning.pool import WorkerPool
 from facewitness.scanning.store import Row, Store
-from facewitness.scanning.video import FRAMES, SUFFIXES, VideoTask
+from facewitness.scanning.video import ANIMATIONS, FRAMES, SUFFIXES, VideoTask
 from facewitness.scanning.worker import Chunk, Task, chunks
 from facewitness.types import Detection, Report, ScanError, Status
 
@@ -141,7 +141,7 @@ def _scan(
         for answer, detection in _detected(group, detector):
             path = answer.path
             with _writing(overlays):
-                if isinstance(answer, Prepared) and path not in clips:
+                if isinstance(answer, Prepared) and clips.is_photograph(path):
                     result = judge(answer, detection, detector.card, detector.identity)
                     pictures = overlay.write(answer, detection, result, overlays, detector.card.map_scale)
                 else:
@@ -159,10 +159,10 @@ def _tasks(pending: Sequence[File], clips: Clips, store: Store, workers: int, fr
     """What workers are asked for: a photograph, a video, or shares of one where there are fewer files than workers."""
     tasks: list[Task] = []
     for file in pending:
-        if not _is_video(file):
+        if not _is_video(file) and file.path.suffix.lower() not in ANIMATIONS:
             tasks.append(file.path)
             continue
-        shares = 1 if len(pending) >= workers else max(1, min(workers, file.size // SHARE_BYTES))
+        shares = 1 if not _is_video(file) or len(pending) >= workers else max(1, min(workers, file.size // SHARE_BYTES))
         clips.expect(file, shares)
         done = store.parts.done(file)
         tasks += [VideoTask(file.path, frames, part, shares, done) for part in range(shares)]

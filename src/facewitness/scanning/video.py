@@ -15,11 +15,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness.media import faces, image, shots, video
+from facewitness.media import animation, faces, image, shots, video
 from facewitness.scanning.image import preview, within
 from facewitness.types import Box, CropProfile, Image, Points, Status, Views
 
-SUFFIXES = video.SUFFIXES
+SUFFIXES, ANIMATIONS = video.SUFFIXES, animation.SUFFIXES
 FRAMES = 32
 """Faces of a track that its verdict is by, and for which frames are looked at."""
 
@@ -28,6 +28,8 @@ STEP_S = 0.25
 
 SEGMENT_S, LONGEST_SEGMENT_S = 10.0, 60.0
 APPEARANCE_PX = 8
+_FEWEST = 32  # frames of a segment
+_HDR = (16, 18)  # transfer characteristics of ITU-T H.273: PQ, HLG
 _FACES_PER_CHUNK, _LOOKS_PER_CHUNK = 8, 16
 
 
@@ -134,6 +136,8 @@ def describe(path: Path, of: video.Index, count: int) -> VideoInfo:
     notes = [f"{of.duration_s:.1f} s, {len(of)} frames, {width} x {height}, {first.format.name}"]
     if not of.seekable:
         notes.append("its frames carry no usable times: taken for 25 a second")
+    if first.color_trc in _HDR:
+        notes.append("high dynamic range: its brightness was taken as it is stored")
     if first.interlaced_frame:
         notes.append("interlaced: one field of each frame was looked at")
     return VideoInfo(digest, (height, width), of.duration_s, len(of), count, tuple(notes))
@@ -141,16 +145,15 @@ def describe(path: Path, of: video.Index, count: int) -> VideoInfo:
 
 def segments(of: video.Index) -> list[tuple[int, int]]:
     """First frame and the one after the last of each segment; at key frames, where these are not too rare."""
-    if not of.seekable:
-        return [(0, len(of))]
     starts = [0]
-    for key in [*of.keys.tolist()[1:], len(of)]:
-        while key < len(of) and of.time_s(key) - of.time_s(starts[-1]) > LONGEST_SEGMENT_S:
-            starts.append(of.at(of.time_s(starts[-1]) + LONGEST_SEGMENT_S))
-        if key < len(of) and of.time_s(key) - of.time_s(starts[-1]) >= SEGMENT_S:
-            starts.append(key)
-    while of.time_s(len(of) - 1) - of.time_s(starts[-1]) > LONGEST_SEGMENT_S:
-        starts.append(of.at(of.time_s(starts[-1]) + LONGEST_SEGMENT_S))
+    while of.seekable:
+        begin, begin_s = starts[-1], of.time_s(starts[-1])
+        place = int(np.searchsorted(of.keys, max(of.at(begin_s + SEGMENT_S), begin + _FEWEST)))
+        key = int(of.keys[place]) if place < len(of.keys) else len(of)
+        start = min(key, max(of.at(begin_s + LONGEST_SEGMENT_S), begin + _FEWEST))
+        if start >= len(of):
+            break
+        starts.append(start)
     return list(zip(starts, [*starts[1:], len(of)], strict=True))
 
 

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 import cv2
 
-from facewitness.media import faces
+from facewitness.media import animation, faces
 from facewitness.scanning import video
 from facewitness.scanning.image import Prepared, failed, prepare
 from facewitness.scanning.video import VideoChunk, VideoTask
@@ -65,7 +65,7 @@ def chunks(task: Task, profile: CropProfile, preview_px: int) -> Iterator[Chunk]
     """
     path = task.path if isinstance(task, VideoTask) else task
     try:
-        if isinstance(task, VideoTask):
+        if isinstance(task, VideoTask) and (path.suffix.lower() in video.SUFFIXES or animation.is_long(path)):
             yield from video.chunks(task, profile, preview_px)
         else:
             yield prepare(path, profile, preview_px)
