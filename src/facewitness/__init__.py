@@ -103,7 +103,7 @@ def load(detector: str | PathLike[str] = "default", threads: int | None = None, 
 
 
 def scan(path: str | PathLike[str], detector: str | PathLike[str] | Detector = "default") -> Report:
-    """Find, score and locate every face of one photograph.
+    """Find, score and locate every face of one photograph or video.
 
     A file that gives no picture is a status of the report, not an exception. Hand in a loaded detector when there are
     many photographs, or use ``facewitness scan``, which overlaps the work and resumes.
@@ -111,7 +111,13 @@ def scan(path: str | PathLike[str], detector: str | PathLike[str] | Detector = "
     Raises:
         CardError: the detector cannot be loaded.
     """
-    from facewitness.scanning.image import scan as scan_image
+    from facewitness.media import animation, video
 
     ready = load(detector) if isinstance(detector, (str, PathLike)) else detector
+    if Path(path).suffix.lower() in video.SUFFIXES or animation.is_long(Path(path)):
+        from facewitness.scanning.clips import scan as scan_video
+
+        return scan_video(Path(path), ready)
+    from facewitness.scanning.image import scan as scan_image
+
     return scan_image(Path(path), ready)

@@ -6,13 +6,19 @@ holds torch tensors and therefore stands in ``facewitness.detectors.output``, wh
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from facewitness.timeline import Shot as Shot
+from facewitness.timeline import Span as Span
+from facewitness.timeline import Track as Track
+from facewitness.timeline import Verdict as Verdict
+from facewitness.timeline import VideoCalibration as VideoCalibration
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 Plane = NDArray[np.float32]  # (H, W), values in 0..1
@@ -40,14 +46,6 @@ class Status(StrEnum):
     UNSUPPORTED = "unsupported"
     TOO_LARGE = "too_large"
     NO_PERMISSION = "no_permission"
-
-
-class Verdict(StrEnum):
-    """What a calibrated score means at the detector's two thresholds."""
-
-    REAL = "real"
-    INCONCLUSIVE = "inconclusive"
-    FAKE = "fake"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +129,7 @@ class Card:
     has_map: bool = False
     cam_layer: str = ""  # dotted name of the layer Grad-CAM looks at
     calibration: Calibration | None = None
+    video: VideoCalibration | None = None  # of the tracks of videos; None: their verdicts are left open
     weights: str | None = None  # SHA-256 of the weights file; None = untrained
     paper: str = ""
     licence: str = ""
@@ -172,6 +171,7 @@ class Finding:
     turn_deg: float = 0.0  # by which the photograph has to be turned, counter-clockwise, to stand the face upright
     frame: int = 0  # of an animation or a file of several pages, from 0
     members: Mapping[str, float] = field(default_factory=dict)  # the score that each member of the detector gave
+    track: int | None = None  # of a video: index into the report's tracks
 
     def to_json(self, map_file: str | None = None) -> dict[str, Any]:
         """Return it as plain values; ``map_file`` is the path of its drawn map beside the results."""
@@ -185,19 +185,20 @@ class Finding:
             "turn_deg": self.turn_deg,
             "frame": self.frame,
             "members": {name: round(score, 6) for name, score in self.members.items()},
+            "track": self.track,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Return the finding of plain values, without its map."""
         verdict = None if data["verdict"] is None else Verdict(data["verdict"])
-        place = {name: data[name] for name in ("time_s", "turn_deg", "frame", "members") if name in data}
+        place = {name: data[name] for name in ("time_s", "turn_deg", "frame", "members", "track") if name in data}
         return cls(tuple(data["box"]), Status(data["status"]), data["score"], verdict, **place)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One file. ``score`` is the highest score of its faces; None when no face was scored."""
+    """One file. ``score`` is the highest score of its faces, of a video that of its tracks; None without a score."""
 
     source: Path
     status: Status
@@ -208,6 +209,9 @@ class Report:
     verdict: Verdict | None = None
     notes: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
+    duration_s: float | None = None  # of a video, as are shots and tracks; None of a photograph
+    shots: tuple[Shot, ...] = ()
+    tracks: tuple[Track, ...] = ()
 
     def to_json(self, map_files: Sequence[str | None] = ()) -> dict[str, Any]:
         """Return it as the plain values of results.jsonl (docs/schema/report.json).
@@ -218,7 +222,7 @@ class Report:
         names = list(map_files) or [None] * len(self.findings)
         return {
             "format": REPORT_FORMAT,
-            "kind": "image",
+            "kind": "image" if self.duration_s is None else "video",
             "path": os.fsencode(self.source).decode("utf-8", "backslashreplace"),  # text for any reader of JSON
             "sha256": self.sha256,
             "status": self.status.value,
@@ -228,6 +232,9 @@ class Report:
             "detector": dict(self.detector),
             "notes": list(self.notes),
             "versions": dict(self.versions),
+            "duration_s": self.duration_s,
+            "shots": [asdict(shot) for shot in self.shots],
+            "tracks": [track.to_json() for track in self.tracks],
         }
 
     @classmethod
@@ -250,6 +257,9 @@ class Report:
                 verdict=None if data["verdict"] is None else Verdict(data["verdict"]),
                 notes=tuple(data["notes"]),
                 versions=dict(data["versions"]),
+                duration_s=data.get("duration_s"),  # absent, as the next two, from reports written before 0.3
+                shots=tuple(Shot(**shot) for shot in data.get("shots", ())),
+                tracks=tuple(Track.from_json(track) for track in data.get("tracks", ())),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"no report: {error}") from error

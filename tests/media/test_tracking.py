@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from facewitness.media.tracking import largest, track
+import numpy as np
+from numpy.typing import NDArray
+
+from facewitness.media.tracking import Tracker, largest, track
 from facewitness.types import Box
 
 
@@ -33,3 +36,30 @@ def test_the_largest_is_who_fills_most_over_all_frames() -> None:
     numbers = track(frames)
     assert largest(frames, numbers) == 1  # 4 x 60 squared are more than 90 squared
     assert largest([[], []], track([[], []])) is None
+
+
+def _look(seed: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8)
+
+
+def test_a_tracker_parts_people_by_what_they_look_like() -> None:
+    tracker, here = Tracker(), _box(10, 10, 40)
+    assert tracker.update(0.0, [here], [_look(1)]) == [0]
+    assert tracker.update(0.2, [here], [_look(2)]) == [1]  # another face at the same place, as after a dissolve
+    assert tracker.update(0.4, [_box(100, 10, 40)], [_look(2)]) == [1]  # far, but alike
+    assert tracker.update(0.6, [_box(10, 10, 40), _box(102, 10, 40)], [_look(1), _look(2)]) == [0, 1]
+
+
+def test_a_tracker_forgets_after_some_seconds() -> None:
+    tracker, here = Tracker(), _box(10, 10, 40)
+    assert tracker.update(0.0, [here], [_look(1)]) == [0]
+    assert tracker.update(0.2, [], []) == []
+    assert tracker.update(2.0, [here], [_look(1)]) == [0]
+    for time_s in (2.2, 3.0, 4.0, 5.0):
+        assert tracker.update(time_s, [], []) == []
+    assert tracker.update(6.0, [here], [_look(1)]) == [1]
+
+
+def test_a_tracker_bears_frames_that_are_far_apart() -> None:
+    tracker, here = Tracker(), _box(10, 10, 40)
+    assert [tracker.update(10.0 * n, [here], [_look(1)]) for n in range(4)] == [[0]] * 4

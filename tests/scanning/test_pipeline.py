@@ -18,6 +18,7 @@ import pytest
 
 from facewitness.compute.progress import ProgressEvent
 from facewitness.scanning import overlay, pipeline
+from facewitness.scanning.files import File
 from facewitness.scanning.pipeline import scan_paths
 from facewitness.types import Card, CardError, Detection, Image, ScanError
 from tests.fakes import FAKE_CARD, FakeDetector, astronaut, crowd, save, texture
@@ -77,19 +78,21 @@ def test_every_file_has_its_object(
         "one.png": "no_face",
         "bomb.png": "too_large",
         "loop.jpg": "unreadable",
+        "film.mp4": "unreadable",
     }
     for line in found.values():
         keys = {"path", "sha256", "status", "score", "verdict", "faces", "detector", "notes"}
-        assert set(line) == {*keys, "format", "kind", "versions"}
+        assert set(line) == {*keys, "format", "kind", "versions", "duration_s", "shots", "tracks"}
         assert (line["score"] is None) == (line["status"] != "ok")
         assert line["detector"] == FakeDetector().identity
         for face in line["faces"]:
-            assert set(face) == {"box", "status", "score", "verdict", "map", "time_s", "turn_deg", "frame", "members"}
-    assert summary.statuses == {"ok": 2, "no_face": 2, "unsupported": 1, "unreadable": 3, "too_large": 1}
-    assert (summary.scanned, summary.resumed, summary.passed_over, summary.files) == (8, 0, 1, 9)
-    assert len(failures) == 5  # each file that gave no picture, none for one without a face
+            place = {"box", "time_s", "turn_deg", "frame", "track"}
+            assert set(face) == {*place, "status", "score", "verdict", "map", "members"}
+    assert summary.statuses == {"ok": 2, "no_face": 2, "unsupported": 1, "unreadable": 4, "too_large": 1}
+    assert (summary.scanned, summary.resumed, summary.passed_over, summary.files) == (9, 0, 0, 10)
+    assert len(failures) == 6  # each file that gave no picture, none for one without a face
     assert any(item["status"] == "too_large" and item["path"].endswith("bomb.png") for item in failures)
-    assert (events[-1].done, events[-1].total) == (8, 8)
+    assert (events[-1].done, events[-1].total) == (9, 9)
     assert capsys.readouterr() == ("", "")
 
 
@@ -285,11 +288,17 @@ def test_names_that_no_one_expects(tmp_path: Path) -> None:
 
 
 def test_workers_are_chosen_by_cores_and_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    def workers(asked: int | None, photographs: int, *videos: int) -> int:
+        files = [File(Path("a.jpg"), 9_000_000, 0)] * photographs + [File(Path("a.mp4"), size, 0) for size in videos]
+        return pipeline._workers(asked, files)
+
     monkeypatch.setattr(pipeline, "cores", lambda: 16)
-    assert pipeline._workers(None, pipeline.FEW) == 0
-    assert pipeline._workers(None, pipeline.FEW + 1) == pipeline.FEW + 1
-    assert pipeline._workers(None, 1000) == 11
-    assert pipeline._workers(3, 1000) == 3
-    assert pipeline._workers(3, 2) == 2
+    assert workers(None, pipeline.FEW) == 0
+    assert workers(None, pipeline.FEW + 1) == pipeline.FEW + 1
+    assert workers(None, 1000) == 11
+    assert workers(3, 1000) == 3
+    assert workers(3, 2) == 2
+    assert workers(None, 0, 500_000) == 1
+    assert workers(None, 0, 500_000_000) == 11
     monkeypatch.setattr(pipeline, "cores", lambda: 1)
-    assert pipeline._workers(None, 1000) == 2
+    assert workers(None, 1000) == 2

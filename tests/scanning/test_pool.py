@@ -25,7 +25,7 @@ def start(code: str) -> str:
 
 def read(paths: list[Path], count: int = 1, time_limit_s: float = 60) -> dict[str, Prepared]:
     with WorkerPool(count, PROFILE, 100, time_limit_s) as pool:
-        answers = [prepared for group in pool.results(paths) for prepared in group]
+        answers = [one for group in pool.results(paths) for one in group if isinstance(one, Prepared)]
     assert sorted(prepared.path for prepared in answers) == sorted(paths)
     return {prepared.path.name: prepared for prepared in answers}
 

@@ -22,6 +22,7 @@ from tests.fakes import FAKE_CARD, FakeDetector, astronaut, save, texture
 def entry(path: str = "/x/a.jpg", score: float | None = 0.5, verdict: str | None = "inconclusive") -> dict[str, Any]:
     face = {"box": [1.0, 2.0, 31.0, 42.0], "status": "ok", "score": score, "verdict": verdict, "map": None}
     return {
+        "kind": "image",
         "path": path,
         "sha256": "ab" * 32,
         "status": "no_face" if score is None else "ok",

@@ -1,13 +1,21 @@
 """``facewitness export``, ``import`` and ``detectors``: detectors as folders, and what there is."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from facewitness.cli import output
-from facewitness.cli.options import STYLE, QuietOption, WorkersOption, check_choice, out_folder
+from facewitness.cli.options import (
+    STYLE,
+    FramesOption,
+    QuietOption,
+    WorkersOption,
+    check_choice,
+    frame_count,
+    out_folder,
+)
 
 detectors_app = typer.Typer(**STYLE)
 
@@ -55,6 +63,47 @@ def fuse(
             progress=progress,
         )
     typer.echo(f"detector: {folder}")
+
+
+@detectors_app.command(
+    "calibrate-video",
+    epilog="Example: facewitness calibrate-video detectors/mine made=clips/ own=my-videos/ --out calibration",
+)
+def calibrate_video(
+    detector: Annotated[
+        Path, typer.Argument(metavar="FOLDER", exists=True, file_okay=False, help="An exported detector.")
+    ],
+    data: Annotated[list[str], typer.Argument(metavar="[NAME=]CLIPS...", help="Real clips: folders or manifests.")],
+    out: Annotated[Path, out_folder("Folder for the scan of the clips.")],
+    frames: FramesOption = "32",
+    workers: WorkersOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Learn a detector's thresholds for videos on real clips and write them into its card.
+
+    The rates are per clip. 299 clips are needed. A run that was stopped goes on.
+    """
+    from facewitness.detectors import zoo
+    from facewitness.evaluation.video import read_clips
+    from facewitness.evaluation.video_calibration import calibrate_video as calibrate
+    from facewitness.scanning.pipeline import RESULTS_NAME, scan_paths
+
+    samples = []
+    for text in data:
+        name, separator, path = text.rpartition("=")
+        if not Path(path).exists():
+            raise typer.BadParameter(f"{path!r} does not exist", param_hint="[NAME=]CLIPS")
+        found = [sample for sample in read_clips(Path(path)) if sample.label == 0]
+        samples += [replace(sample, dataset=name) for sample in found] if separator else found
+    wanted, paths = frame_count(frames), [sample.path for sample in samples]
+    with output.progress_bars(quiet) as progress:
+        scan_paths(paths, out, zoo.load(detector), workers=workers, progress=progress, frames=wanted)
+    learnt = calibrate(detector, samples, out / RESULTS_NAME)
+    typer.echo(f"fake from {learnt.fake_above:.4f}, real below {learnt.real_below:.4f}, spans {learnt.span_above:.4f}")
+    for name, count in learnt.counts.items():
+        typer.echo(
+            f"{name}: {count} clips; no more than {learnt.bounds[name]:.1%} of such clips are called fake (95 %)"
+        )
 
 
 @detectors_app.command("import", epilog="Example: facewitness import mesonet Meso4_DF.h5 --out detectors/meso4-df")

@@ -18,6 +18,7 @@ _AFTER_INTERRUPT = {
     "evaluate": "type the same command again to go on; what is finished is kept",
     "experiment": "type the same command again to go on; no finished run is repeated",
     "forge": "type the same command again to go on (forge train-generator: with --resume); what is finished is kept",
+    "calibrate-video": "type the same command again to go on; what is finished is kept",
     "data": "type the same command again to go on; what is finished is kept",
 }
 

@@ -12,6 +12,7 @@ from facewitness.cli.options import (
     STYLE,
     DataArgument,
     DetectorOption,
+    FramesOption,
     LimitOption,
     MethodsOption,
     QuietOption,
@@ -20,6 +21,7 @@ from facewitness.cli.options import (
     WorkersOption,
     check_choice,
     check_detector,
+    frame_count,
     out_folder,
 )
 
@@ -81,6 +83,36 @@ def run(
         )
     output.auc_by_method(table.with_suffix(".csv"))
     typer.echo(f"table: {table.with_suffix('.csv')}" + (f"; report: {report_file}" if report_file else ""))
+
+
+@evaluate_app.command(epilog="Example: facewitness evaluate video forged-clips --out scores")
+def video(
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", exists=True, help="A manifest of videos, or a folder of real ones.")
+    ],
+    out: Annotated[Path, out_folder("Folder for the scan and the table.")],
+    detector: DetectorOption = "default",
+    frames: FramesOption = "32",
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the bootstrap.")] = 0,
+    workers: WorkersOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Measure a detector on labelled videos: frames, whole videos, and forged spans along time.
+
+    OUT/scan is a scan of the videos, which resumes; OUT/table.csv has a row for each number.
+    """
+    check_detector(detector)
+    from facewitness.detectors import zoo
+    from facewitness.evaluation.video import evaluate_clips, read_clips
+    from facewitness.scanning.pipeline import RESULTS_NAME, scan_paths
+
+    samples, ready, wanted = read_clips(data), zoo.load(detector), frame_count(frames)
+    paths = [sample.path for sample in samples]
+    with output.progress_bars(quiet) as progress:
+        scan_paths(paths, out / "scan", ready, workers=workers, progress=progress, frames=wanted)
+    table = evaluate_clips(samples, out / "scan" / RESULTS_NAME, out, ready.card.name, seed=seed)
+    output.video_numbers(table)
+    typer.echo(f"table: {table}")
 
 
 @evaluate_app.command(epilog="Example: facewitness evaluate robustness forged --operator jpeg --out robust")

@@ -85,6 +85,50 @@ def forge_make(
     typer.echo(f"manifest: {manifest}")
 
 
+@forge_app.command("video", epilog="Example: facewitness forge video clips/ --out forged --method faceswap --crf 23")
+def forge_video(
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", exists=True, help="Videos, or photographs to be set in motion.")
+    ],
+    out: Annotated[Path, out_folder("Folder for clips, mask videos and manifest.")],
+    method: Annotated[
+        list[str] | None,
+        typer.Option("--method", "-m", metavar="NAME", help="A manipulation; repeatable; faceswap and selfblend."),
+    ] = None,
+    real: Annotated[bool, typer.Option("--real", help="No forgeries: real clips alone.")] = False,
+    crf: Annotated[
+        list[int] | None, typer.Option(metavar="N", min=0, max=51, help="Of H.264; repeatable: in turn. 23.")
+    ] = None,
+    part: Annotated[float, typer.Option(metavar="SHARE", min=0.05, max=1, help="Of the time, that is forged.")] = 1.0,
+    seconds: Annotated[float, typer.Option(metavar="S", min=0.2, help="Length of a clip, at most.")] = 3.0,
+    split: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only photographs of this split; repeatable.")
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of all chance.")] = 0,
+    limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="At most so many clips.")] = None,
+    workers: WorkersOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Write clips and forgeries of them, encoded alike, with a mask video for each forgery and a manifest.
+
+    A forgery is held steady along the face's way through the clip. With --part it begins and ends within the clip.
+    """
+    from facewitness.forge.clips import METHODS_OF_CLIPS, ClipStyle, forge_clips
+    from facewitness.forge.methods import METHODS
+
+    for name in method or ():
+        check_choice(name, METHODS, "--method", "see `facewitness forge list`")
+    for name in split or ():
+        check_choice(name, ("train", "val", "test"), "--split")
+    style = ClipStyle(seed=seed, seconds=seconds, crf=tuple(crf or (23,)), part=part)
+    methods = () if real else method or METHODS_OF_CLIPS
+    with output.progress_bars(quiet) as progress:
+        manifest = forge_clips(
+            source, out, methods, style=style, splits=split, limit=limit, workers=workers, progress=progress
+        )
+    typer.echo(f"manifest: {manifest}")
+
+
 @forge_app.command("list", epilog="Example: facewitness forge list")
 def forge_list() -> None:
     """List the manipulations."""

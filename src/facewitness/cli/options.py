@@ -77,6 +77,20 @@ LimitOption = Annotated[
 ]
 
 
+FramesOption = Annotated[
+    str, typer.Option("--frames", metavar="N|all", help="Of a video: frames of each face that are looked for, or all.")
+]
+
+
+def frame_count(text: str) -> int | None:
+    """The number that ``--frames`` names; None for all."""
+    if text == "all":
+        return None
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise typer.BadParameter(f"{text!r} is neither a number of frames nor all", param_hint="--frames")
+    return int(text)
+
+
 def check_choice(value: str, known: Iterable[str], option: str, mend: str = "") -> None:
     """Refuse a value that is not among the known ones, with a guess at what was meant."""
     known = list(known)

@@ -24,7 +24,7 @@ _LISTED_FILES = 20  # up to so many files, the summary of a scan has a line for 
 
 
 def scan_summary(summary: Summary) -> None:
-    """A line for each face where there are few files, the counts, and where the report is."""
+    """A line for each face, or track of a video, where there are few files, the counts, and where the report is."""
     if 0 < summary.files <= _LISTED_FILES:
         lines = (summary.out / "results.jsonl").read_text(encoding="utf-8").split("\n")
         columns([row for line in lines if line for row in _face_rows(json.loads(line))])
@@ -43,9 +43,10 @@ def failure(item: Mapping[str, Any]) -> None:
 
 def _face_rows(result: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     path = "".join(c if c.isprintable() else "?" for c in result["path"])  # a file's name must not steer a terminal
-    for number, face in enumerate(result["faces"], 1):
+    video = result["kind"] == "video"
+    for number, face in enumerate(result["tracks"] if video else result["faces"], 1):
         score = "" if face["score"] is None else f"{face['score']:.3f}"
-        yield path, f"face {number}", score, face["verdict"] or face["status"]
+        yield path, f"{'track' if video else 'face'} {number}", score, face["verdict"] or face.get("status", "")
     if not result["faces"]:
         yield path, "", "", result["status"]
 
@@ -58,6 +59,19 @@ def auc_by_method(table: Path) -> None:
     for row in found:
         value, low, high = (f"{float(row[name]):.3f}" if row[name] else "-" for name in ("value", "low", "high"))
         rows.append((row["set"], value, f"{low}-{high}", row["n_real"], row["n_fake"], row["n_unscored"]))
+    columns(rows)
+
+
+def video_numbers(table: Path) -> None:
+    """The numbers of a table of ``facewitness evaluate video``."""
+    with table.open(newline="", encoding="utf-8") as file:
+        found = list(csv.DictReader(file))
+    rows = [("set", "metric", "value", "95 %", "real", "fake", "without a score")]
+    for row in found:
+        value, low, high = (f"{float(row[name]):.3f}" if row[name] else "-" for name in ("value", "low", "high"))
+        rows.append(
+            (row["set"], row["metric"], value, f"{low}-{high}", row["n_real"], row["n_fake"], row["n_unscored"])
+        )
     columns(rows)
 
 

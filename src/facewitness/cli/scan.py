@@ -1,4 +1,4 @@
-"""``facewitness scan``: photographs in, a report out."""
+"""``facewitness scan``: photographs and videos in, a report out."""
 
 import sys
 from pathlib import Path
@@ -8,7 +8,15 @@ import typer
 
 from facewitness.cli import output
 from facewitness.cli.errors import say_error
-from facewitness.cli.options import STYLE, DetectorOption, DeviceOption, WorkersOption, check_detector, out_folder
+from facewitness.cli.options import (
+    STYLE,
+    DetectorOption,
+    DeviceOption,
+    WorkersOption,
+    check_detector,
+    frame_count,
+    out_folder,
+)
 
 scan_app = typer.Typer(**STYLE)
 
@@ -16,12 +24,20 @@ scan_app = typer.Typer(**STYLE)
 @scan_app.command(epilog="Example: facewitness scan photo.jpg holiday/ --out report", no_args_is_help=True)
 def scan(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH", exists=True, readable=False, help="Photographs and folders of them.")
+        list[Path],
+        typer.Argument(metavar="PATH", exists=True, readable=False, help="Photographs, videos, and folders of them."),
     ],
     out: Annotated[Path, out_folder("Folder for the report.")],
     detector: DetectorOption = "default",
     workers: WorkersOption = None,
     device: DeviceOption = "auto",
+    frames: Annotated[
+        str,
+        typer.Option(metavar="N|all", help="Of a video: frames of each face that are looked for, or all there are."),
+    ] = "32",
+    table: Annotated[
+        bool, typer.Option("--csv", help="Also write OUT/frames.csv: the score of each face of each frame of videos.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")] = False,
 ) -> None:
     """Find, score and locate every face; write a report.
@@ -31,6 +47,7 @@ def scan(
     could be read, and 0 where one could, whatever the verdicts.
     """
     check_detector(detector)
+    from facewitness.scanning.frame_table import write_frames
     from facewitness.scanning.pipeline import FAILURES, scan_paths
 
     with output.progress_bars(quiet) as progress:
@@ -43,9 +60,12 @@ def scan(
             on_failure=output.failure,
             command=["facewitness", *sys.argv[1:]],
             device=device,
+            frames=frame_count(frames),
         )
+    if table:
+        write_frames(out)
     if not quiet:
         output.scan_summary(summary)
     if not set(summary.statuses) - set(FAILURES):
-        say_error(f"no photograph was read; {summary.passed_over} files were passed over by their names")
+        say_error(f"no photograph was read, and no video; {summary.passed_over} files were passed over by their names")
         raise typer.Exit(1)

@@ -6,7 +6,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from facewitness.types import Calibration, Card, CardError, CropProfile
+from facewitness.types import Calibration, Card, CardError, CropProfile, VideoCalibration
 
 FILE = "card.json"
 
@@ -45,6 +45,8 @@ def from_dict(data: Mapping[str, Any]) -> Card:
         values["crop"] = _profile(values["crop"])
     if values.get("calibration") is not None:
         values["calibration"] = Calibration(**values["calibration"])
+    if values.get("video") is not None:
+        values["video"] = VideoCalibration(**values["video"])
     for name in ("mean", "std", "members", "fusion"):
         if name in values:
             values[name] = tuple(values[name])
@@ -63,19 +65,25 @@ def _profile(data: Mapping[str, Any]) -> CropProfile:
 
 def identity(card: Card) -> dict[str, Any]:
     """What a report must say of the detector that judged: name, weights, crop profile, thresholds."""
-    calibration = card.calibration
+    calibration, video = card.calibration, card.video
     return {
         "name": card.name,
         "weights_sha256": card.weights,
         "crop": _plain(card.crop),
         "fake_above": calibration.fake_above if calibration else None,
         "real_below": calibration.real_below if calibration else None,
+        "video": None
+        if video is None
+        else {
+            name: getattr(video, name) for name in ("fake_above", "real_below", "span_above", "frames", "min_frames")
+        },
     }
 
 
 def deciding(card: Card) -> dict[str, Any]:
-    """Return what of a card decides a measurement: all but how it is run and the scale that maps are drawn on."""
+    """Return what of a card decides a measurement of photographs: not how it is run, nor the scale of drawn maps."""
     values = asdict(card)
+    del values["video"]
     del values["plain_layout"]
     if values["calibration"]:
         del values["calibration"]["map_scale"]

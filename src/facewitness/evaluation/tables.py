@@ -36,6 +36,12 @@ SCHEMA: Mapping[str, Any] = MappingProxyType(
 METRICS: Mapping[str, str] = MappingProxyType(
     {
         "auc": "area under the ROC curve of the score",
+        "frame_auc": "area under the ROC curve of the scores of single faces in frames of videos",
+        "video_auc": "area under the ROC curve of the scores of whole videos",
+        "video_recall@threshold": "share of the forged videos called fake at the shipped threshold for videos",
+        "video_false_positive_rate@threshold": "share of the real videos called fake at that threshold",
+        "video_inconclusive_real": "share of the real videos without a verdict",
+        "span_iou": "intersection over union along time of found and forged spans, mean over forged videos",
         "eer": "rate at which false alarms and misses are equal",
         "ece": "expected calibration error of the score",
         "average_precision": "area under the precision-recall curve of the score",

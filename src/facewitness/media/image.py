@@ -183,7 +183,7 @@ def _decode(path: Path, file: io.BufferedReader, most: int, max_pixels: int) -> 
                 _check_size(path, picture.size, max_pixels)
                 picture.load()
                 orientation = _orientation(picture)
-                first = np.ascontiguousarray(_upright(_to_rgb(path, picture), orientation))
+                first = np.ascontiguousarray(_upright(to_rgb(path, picture), orientation))
                 frames = Frames([first], [0], 1)
                 return frames if most == 1 else _further(path, picture, frames, orientation, most, max_pixels)
     except (MediaError, UnidentifiedImageError):
@@ -212,14 +212,22 @@ def _further(
             picture.load()
             if picture.size != size:
                 break
-            frames.images.append(np.ascontiguousarray(_upright(_to_rgb(path, picture), orientation)))
+            frames.images.append(np.ascontiguousarray(_upright(to_rgb(path, picture), orientation)))
             frames.numbers.append(number)
     except Exception:  # the first is whole; what follows is damaged, in any of the ways that hostile bytes find
         return frames
     return frames
 
 
-def _to_rgb(path: Path, picture: PIL.Image.Image) -> Image:
+def opened(path: Path) -> PIL.Image.Image:
+    """A picture of a kind we read, to be closed; nothing of it is decoded, and errors are Pillow's."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return PIL.Image.open(path, formats=_formats())
+
+
+def to_rgb(path: Path, picture: PIL.Image.Image) -> Image:
+    """The pixels of a decoded picture as (H, W, 3) uint8 RGB, as stored."""
     mode = picture.mode
     if mode in _SIXTEEN_BIT:
         return _gray(np.rint(np.asarray(picture).astype(np.float32) / 257))

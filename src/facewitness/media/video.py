@@ -5,18 +5,22 @@ packets alone, so that a seek gives the same picture as decoding through. Nothin
 """
 
 import errno
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from facewitness.media import animation
 from facewitness.media.image import MAX_PIXELS
 from facewitness.types import Image, MediaError, Status
 
-SUFFIXES: frozenset[str] = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"})
+SUFFIXES: frozenset[str] = frozenset(
+    {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".3gp", ".flv", ".ogv"}
+)
 """Lower-case suffixes of the files that are taken for videos."""
 
 
@@ -28,21 +32,35 @@ class Frame(NamedTuple):
     image: Image | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Index:
     """The frames of a video, known without decoding any."""
 
-    stamps: tuple[int, ...]  # presentation times in units of ``unit_s``, ascending
-    keys: tuple[int, ...]  # those of them at which decoding can begin, ascending
+    stamps: NDArray[np.int64]  # (N,) presentation times in units of ``unit_s``, ascending
+    keys: NDArray[np.int64]  # numbers of the frames at which decoding can begin, ascending, the first of them 0
     unit_s: float
     seekable: bool  # False where packets carry no times: such a file is decoded from its start
 
     def __len__(self) -> int:
         return len(self.stamps)
 
-    def time_s(self, index: int) -> float:
+    def time_s(self, number: int) -> float:
         """When a frame is shown, from the first one on."""
-        return (self.stamps[index] - self.stamps[0]) * self.unit_s
+        return float(self.stamps[number] - self.stamps[0]) * self.unit_s
+
+    def at(self, time_s: float) -> int:
+        """The number of the first frame that is shown at a time or after it; ``len`` where there is none."""
+        return int(np.searchsorted(self.stamps, self.stamps[0] + time_s / self.unit_s - 1e-6))
+
+    def key(self, number: int) -> int:
+        """The number of the frame at which decoding has to begin to get a frame."""
+        return int(self.keys[np.searchsorted(self.keys, number, "right") - 1])
+
+    @property
+    def duration_s(self) -> float:
+        """From the first frame to the end of the last one, which is shown as long as frames are on average."""
+        last = self.time_s(len(self) - 1)
+        return last + (last / (len(self) - 1) if len(self) > 1 else self.unit_s)
 
 
 def index(path: Path) -> Index:
@@ -53,6 +71,8 @@ def index(path: Path) -> Index:
     """
     import av
 
+    if path.suffix.lower() in animation.SUFFIXES:
+        return Index(np.array(animation.stamps(path) or [0], np.int64), np.zeros(1, np.int64), 1e-3, seekable=True)
     with _opened(path) as container:
         stream = container.streams.video[0]
         found: list[tuple[int | None, bool]] = []
@@ -66,11 +86,16 @@ def index(path: Path) -> Index:
     if not found:
         raise MediaError(Status.UNREADABLE, f"{path}: the video holds no frame; fetch or copy it again")
     stamps = [stamp for stamp, _ in found if stamp is not None]
-    if len(set(stamps)) < len(found):
-        rate = 1 / 25
-        return Index(tuple(range(len(found))), (0,), rate, seekable=False)
-    keys = sorted(stamp for stamp, key in found if key and stamp is not None)
-    return Index(tuple(sorted(stamps)), tuple(keys) or (min(stamps),), unit_s, seekable=True)
+    if len(set(stamps)) < len(found) or unit_s <= 0:
+        return Index(np.arange(len(found)), np.zeros(1, np.int64), 1 / 25, seekable=False)
+    shown = np.sort(np.array(stamps, np.int64))
+    keys = np.searchsorted(shown, np.sort(np.array([stamp for stamp, key in found if key], np.int64)))
+    return Index(shown, np.union1d(keys, [0]), unit_s, seekable=True)
+
+
+def undecodable(path: Path) -> MediaError:
+    """What to raise for a video of whose frames none can be decoded."""
+    return MediaError(Status.UNREADABLE, f"{path}: none of its frames can be decoded: corrupt, or of an unknown codec")
 
 
 def evenly(count: int, length: int) -> list[int]:
@@ -97,65 +122,82 @@ def frames(path: Path, wanted: Sequence[int], of: Index | None = None, *, thread
         MediaError: as ``index``.
     """
     of = of or index(path)
-    number_of = {stamp: number for number, stamp in enumerate(of.stamps)}
     left = list(wanted)
-    with _opened(path) as container:
-        stream = container.streams.video[0]
-        stream.codec_context.thread_count = threads
-        decoded = _decoded(container, stream, of, number_of, left)
-        for number, picture in decoded:
-            while left and left[0] < number:
-                yield Frame(left[0], of.time_s(left.pop(0)), None)
-            if left and left[0] == number:
-                left.pop(0)
-                yield Frame(number, of.time_s(number), _upright(picture))
-            if not left:
-                break
+    for number, picture in walk(path, of, left, threads=threads):
+        while left and left[0] < number:
+            yield Frame(left[0], of.time_s(left.pop(0)), None)
+        if left and left[0] == number:
+            left.pop(0)
+            yield Frame(number, of.time_s(number), None if picture is None else upright(picture))
     for number in left:
         yield Frame(number, of.time_s(number), None)
 
 
-def _decoded(
-    container: Any, stream: Any, of: Index, number_of: dict[int, int], left: list[int]
-) -> Iterator[tuple[int, Any]]:
-    """Decoded frames with their numbers, jumping ahead to the last key frame before the next wanted one."""
+def walk(path: Path, of: Index, goal: list[int], *, threads: int = 1) -> Iterator[tuple[int, Any]]:
+    """Decoded frames with their numbers, as PyAV has them; None where decoding failed.
+
+    ``goal[0]`` is the number of the next frame that is needed; whoever iterates moves it on. What is decoded on the way
+    to it is given too; where a key frame lies between, what is before that is left out. An empty ``goal`` is the end.
+    """
     import av
 
-    position, damaged = -1, False  # number of the frame decoded last; whether decoding it failed
-    while left:
-        if of.seekable:
-            key = of.keys[max(0, bisect_right(of.keys, of.stamps[left[0]]) - 1)]
-            if damaged or number_of[key] > position + 1:
-                container.seek(key, stream=stream, backward=True, any_frame=False)
-        damaged = False
-        try:
-            for frame in container.decode(stream):
-                position = number_of.get(frame.pts, position + 1) if of.seekable else position + 1
-                yield position, frame
-                if not left or (of.seekable and _jump(of, number_of, left[0], position)):
-                    break
-            else:
-                return
-        except av.error.FFmpegError:
-            after = [number_of[key] for key in of.keys if number_of[key] > max(position, left[0])]
-            if not of.seekable or not after:
-                return
-            position, damaged = after[0] - 1, True  # what lies before the next key frame is lost
-            yield position, None
+    if path.suffix.lower() in animation.SUFFIXES:
+        yield from animation.walk(path, goal)
+        return
+    with _opened(path) as container:
+        stream = container.streams.video[0]
+        stream.codec_context.thread_count = threads
+        position, damaged = -1, False  # number of the frame decoded last; whether decoding it failed
+        while goal and goal[0] < len(of):
+            if of.seekable and (damaged or of.key(goal[0]) > position + 1):
+                container.seek(int(of.stamps[of.key(goal[0])]), stream=stream, backward=True, any_frame=False)
+            damaged = False
+            try:
+                for frame in container.decode(stream):
+                    position = _number(of, frame.pts, position + 1)
+                    yield position, frame
+                    if not goal or (of.seekable and goal[0] < len(of) and of.key(goal[0]) > position + 1):
+                        break
+                else:
+                    return
+            except av.error.FFmpegError:
+                after = of.keys[of.keys > max(position, goal[0] if goal else 0)]
+                if not of.seekable or not len(after) or not goal:
+                    return
+                position, damaged = int(after[0]) - 1, True  # what lies before the next key frame is lost
+                yield position, None
 
 
-def _jump(of: Index, number_of: dict[int, int], wanted: int, position: int) -> bool:
-    """Whether a key frame lies between here and the wanted frame, so that a seek saves decoding."""
-    key = of.keys[max(0, bisect_right(of.keys, of.stamps[wanted]) - 1)]
-    return number_of[key] > position + 1
+def _number(of: Index, stamp: int | None, otherwise: int) -> int:
+    """The number of a decoded frame by its presentation time."""
+    if not of.seekable or stamp is None:
+        return otherwise
+    place = int(np.searchsorted(of.stamps, stamp))
+    return place if place < len(of) and of.stamps[place] == stamp else otherwise
 
 
-def _upright(frame: Any) -> Image | None:
-    if frame is None:
-        return None
+def luma(frame: Any) -> NDArray[np.uint8]:
+    """The brightness (H, W) of a decoded frame, as it lies in memory where it can: of 8 bits, not turned upright."""
+    kind = frame.format
+    first = kind.components[0]
+    if kind.is_planar and not kind.is_rgb and first.bits == 8:
+        plane = frame.planes[0]
+        return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
+    return np.asarray(frame.reformat(format="gray").to_ndarray(), np.uint8)
+
+
+def upright(frame: Any) -> Image:
+    """A decoded frame (H, W, 3) as a player shows it: RGB of 8 bits, turned; of an interlaced one the first field."""
     rgb = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
-    turns = round(frame.rotation / 90) % 4  # degrees counter-clockwise that the player is asked to turn it by
-    return np.ascontiguousarray(np.rot90(rgb, turns)) if turns else rgb
+    if frame.interlaced_frame and len(rgb) > 2:  # two moments in one frame: motion would look like a comb
+        rgb = np.asarray(cv2.resize(rgb[::2], rgb.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
+    count = turns(frame)
+    return np.ascontiguousarray(np.rot90(rgb, count)) if count else rgb
+
+
+def turns(frame: Any) -> int:
+    """By how many quarters a player is asked to turn a frame, counter-clockwise."""
+    return int(round(frame.rotation / 90) % 4)
 
 
 def _opened(path: Path) -> Any:

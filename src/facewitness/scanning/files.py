@@ -1,4 +1,4 @@
-"""Which files a scan is about: named files as they are, folders searched for photographs, each file once.
+"""Which files a scan is about: named files as they are, folders searched for photographs and videos, each file once.
 
 Nothing is opened here. What cannot be listed is a problem with a status, not an exception.
 """
@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from facewitness.media.image import SUFFIXES
+from facewitness.media import image, video
 from facewitness.types import Status
 
+SUFFIXES = image.SUFFIXES | video.SUFFIXES
 STORE_NAME = "scan.sqlite"
 OVERLAYS_NAME = "overlays"
 
@@ -41,7 +42,7 @@ class Listing:
 
     files: list[File] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-    passed_over: int = 0  # files of folders that have no photograph's suffix
+    passed_over: int = 0  # files of folders that have neither a photograph's suffix nor a video's
     repeated: int = 0  # links to, or second mentions of, files listed already
 
 
@@ -92,7 +93,7 @@ def _entries(names: list[os.DirEntry[str]], real: str, listing: Listing, seen: s
         try:
             information = entry.stat()
         except OSError as error:
-            if wanted:  # a broken or looping link under a photograph's name; others are nobody's loss
+            if wanted:  # a broken or looping link under the name of a photograph or a video; others are nobody's loss
                 listing.problems.append(_problem(entry.path, error))
             else:
                 listing.passed_over += 1

@@ -101,7 +101,7 @@ def prepare(path: Path, profile: CropProfile, preview_px: int = 0) -> Prepared:
                 crop, matrix = faces.crop(rgb, face.landmarks, profile)
                 crops.append(crop)
                 views.append(faces.views(rgb, face.landmarks, profile))
-            prepared.append(PreparedFace(_within(face.box, rgb), status, matrix, face.turn_deg, number))
+            prepared.append(PreparedFace(within(face.box, rgb), status, matrix, face.turn_deg, number))
     shape, seen = frames.images[0].shape, len(frames.images)
     searched = (f"looked at {seen} of {frames.total} frames",) if frames.total > 1 else ()
     shown = {face.frame for face in prepared} if preview_px else set()
@@ -216,7 +216,8 @@ def _notes(found: Sequence[PreparedFace], profile: CropProfile, shape: tuple[int
     )
 
 
-def _within(box: Box, rgb: Image) -> Box:
+def within(box: Box, rgb: Image) -> Box:
+    """The part of a box that lies in a photograph."""
     height, width = rgb.shape[:2]
     left, right = (float(np.clip(x, 0, width)) for x in (box[0], box[2]))
     top, bottom = (float(np.clip(y, 0, height)) for y in (box[1], box[3]))

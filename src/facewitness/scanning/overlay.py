@@ -26,7 +26,7 @@ PREVIEW_PX = 768
 FACES_SHOWN = 24
 """Faces of one photograph that get a close-up; every one of them gets its map."""
 
-_FACE_PX = 192
+FACE_PX = 192
 _ENCODING = "jpeg:82"
 
 # Told apart by people with any colour vision (after Okabe and Ito); the words stand beside them in the report.
@@ -74,12 +74,12 @@ def write(
             _save_map(folder / f"{stem}.{index + 1}.map.png", finding.map, finding.window, prepared.shape)
         if scored <= FACES_SHOWN:
             close_ups[index] = f"{stem}.{index + 1}.face.jpg"
-            (folder / f"{stem}.{index + 1}.face.jpg").write_bytes(image.encode(_close_up(crop, plane, top), _ENCODING))
+            (folder / f"{stem}.{index + 1}.face.jpg").write_bytes(image.encode(close_up(crop, plane, top), _ENCODING))
     overlay = None
     if prepared.previews:
         overlay = f"{stem}.jpg"
         worst = max(report.findings, key=lambda finding: -1.0 if finding.score is None else finding.score)
-        drawn = _draw(worst.frame, prepared, detection, report.findings, top)
+        drawn = draw_frame(worst.frame, prepared, detection, report.findings, top)
         (folder / overlay).write_bytes(image.encode(drawn, _ENCODING))
     return {"maps": maps, "overlay": overlay, "faces": close_ups, "shape": list(prepared.shape)}
 
@@ -95,10 +95,15 @@ def colour_bar() -> list[str]:
     return ["#{:02x}{:02x}{:02x}".format(*step) for step in ramp(11)[0]]
 
 
-def _draw(
-    frame: int, prepared: Prepared, detection: Detection | None, findings: tuple[Finding, ...], top: float
+def draw_frame(
+    frame: int,
+    prepared: Prepared,
+    detection: Detection | None,
+    findings: tuple[Finding, ...],
+    top: float,
+    label: str | None = None,
 ) -> Image:
-    """One frame with its faces."""
+    """One frame with its heat and boxes; ``label`` stands in each box in place of the number of the face."""
     picture = prepared.previews[frame]
     height, width = picture.shape[:2]
     ratio = np.array([prepared.shape[1] / width, prepared.shape[0] / height])
@@ -120,7 +125,7 @@ def _draw(
     drawn = np.ascontiguousarray(drawn).copy()
     for index, finding in enumerate(findings):
         if finding.frame == frame:
-            _mark(drawn, finding, str(index + 1), ratio)
+            _mark(drawn, finding, str(index + 1) if label is None else label, ratio)
     return drawn
 
 
@@ -129,17 +134,20 @@ def _mark(picture: Image, finding: Finding, label: str, ratio: np.ndarray) -> No
     colour = COLOURS[finding.verdict]
     cv2.rectangle(picture, (left, top), (right, bottom), (255, 255, 255), 4, cv2.LINE_AA)
     cv2.rectangle(picture, (left, top), (right, bottom), colour, 2, cv2.LINE_AA)
+    if not label:
+        return
     (text_width, text_height), _ = cv2.getTextSize(label, cv2.FONT_HERSHEY_SIMPLEX, 0.55, 2)
     cv2.rectangle(picture, (left - 1, top - 1), (left + text_width + 8, top + text_height + 9), colour, cv2.FILLED)
     at = (left + 4, top + text_height + 4)
     cv2.putText(picture, label, at, cv2.FONT_HERSHEY_SIMPLEX, 0.55, (255, 255, 255), 2, cv2.LINE_AA)
 
 
-def _close_up(crop: Image, plane: Plane | None, top: float) -> Image:
-    plain = np.asarray(cv2.resize(crop, (_FACE_PX, _FACE_PX), interpolation=cv2.INTER_AREA), np.uint8)
+def close_up(crop: Image, plane: Plane | None, top: float, side_px: int = FACE_PX) -> Image:
+    """A crop at another size and, if there is a map, the same under its heat on the right."""
+    plain = np.asarray(cv2.resize(crop, (side_px, side_px), interpolation=cv2.INTER_AREA), np.uint8)
     if plane is None:
         return plain
-    fine = np.asarray(cv2.resize(plane, (_FACE_PX, _FACE_PX), interpolation=cv2.INTER_LINEAR), np.float32)
+    fine = np.asarray(cv2.resize(plane, (side_px, side_px), interpolation=cv2.INTER_LINEAR), np.float32)
     return np.hstack([plain, heat(plain, fine, top)])
 
 

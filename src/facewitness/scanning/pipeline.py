@@ -24,11 +24,13 @@ from facewitness.compute.pool import cores
 from facewitness.compute.progress import Progress, ProgressEvent
 from facewitness.media import faces
 from facewitness.scanning import overlay, report
+from facewitness.scanning.clips import Clips
 from facewitness.scanning.files import OVERLAYS_NAME, STORE_NAME, File, Listing, collect
 from facewitness.scanning.image import Prepared, judge, run
 from facewitness.scanning.pool import WorkerPool
 from facewitness.scanning.store import Row, Store
-from facewitness.scanning.worker import guarded
+from facewitness.scanning.video import ANIMATIONS, FRAMES, SUFFIXES, VideoTask
+from facewitness.scanning.worker import Chunk, Task, chunks
 from facewitness.types import Detection, Report, ScanError, Status
 
 if TYPE_CHECKING:
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 
 FEW = 8
 """Photographs that are sooner read here than by processes that have to be started."""
+
+SHARE_BYTES = 2_000_000
+"""Of a video, that are worth a worker of their own where there are few files."""
 
 RESULTS_NAME = "results.jsonl"
 REPORT_NAME = "report.html"
@@ -72,18 +77,20 @@ def scan_paths(
     on_failure: FailureCallback | None = None,
     command: Sequence[str] = (),
     device: str = "auto",
+    frames: int | None = FRAMES,
 ) -> Summary:
     """Scan files and folders into ``out``; files that an earlier scan into ``out`` has done are not looked at again.
 
     Args:
-        paths: files, whatever their suffix, and folders, searched for photographs.
+        paths: files, whatever their suffix, and folders, searched for photographs and videos.
         out: made if absent. It is never scanned itself.
         detector: a name or folder for ``detectors.zoo.load``, or a detector that is ready.
         workers: worker processes beside this one; None chooses by cores and files, 0 reads everything here.
-        progress: receives an event for each group of files that is done.
+        progress: receives an event for each group of files that is done, and for each segment of a video.
         on_failure: receives the object of ``results.jsonl`` of each file that gave no picture, at the end.
         command: what the user typed, for the report.
         device: see ``detectors.zoo.load``.
+        frames: of videos, those of each face that are looked for, see ``scanning.video``; None looks at every frame.
 
     Raises:
         CardError: the detector cannot be used.
@@ -92,17 +99,22 @@ def scan_paths(
     """
     began = time.monotonic()
     listing = collect(paths, out)
-    ready = load_detector(detector, 0 if workers == 0 or len(listing.files) <= FEW else 1, device)
+    alone = workers == 0 or not _worth_workers(listing.files)
+    ready = load_detector(detector, device, alone=alone)
     faces.check(ready.card.crop)
     with _writing(out):
         (out / OVERLAYS_NAME).mkdir(parents=True, exist_ok=True)
     interruption: KeyboardInterrupt | None = None
-    with Store(out / STORE_NAME, ready.identity, __version__) as store:
+    identity = {**ready.identity, **({} if frames == FRAMES else {"frames": frames})}
+    with Store(out / STORE_NAME, identity, __version__) as store:
         pending = _pending(listing, store, out / OVERLAYS_NAME)
         resumed = len(listing.files) - len(pending)
         scanned = 0
         try:
-            for rows in stream(pending, ready, store, out / OVERLAYS_NAME, _workers(workers, len(pending))):
+            count = _workers(workers, pending)
+            shares = count if len(pending) < count else 1
+            how: dict[str, Any] = {"workers": count, "frames": frames, "shares": shares, "progress": progress}
+            for rows in stream(pending, ready, store, out / OVERLAYS_NAME, **how):
                 scanned += len(rows)
                 if progress is not None:
                     progress(ProgressEvent("scanning", resumed + scanned, len(listing.files)))
@@ -116,46 +128,82 @@ def scan_paths(
 
 
 def stream(
-    files: Iterable[File], detector: Detector, store: Store, overlays: Path, workers: int
+    files: Iterable[File],
+    detector: Detector,
+    store: Store,
+    overlays: Path,
+    *,
+    workers: int,
+    frames: int | None = FRAMES,
+    shares: int = 1,
+    progress: Progress = None,
 ) -> Iterator[list[Row]]:
     """Scan files group by group, keep each group's results in the store and yield them.
 
-    ``files`` may be without end, and wait for the next one.
+    Args:
+        files: may be without end, and wait for the next one.
+        detector: that judges.
+        store: where results are kept.
+        overlays: the folder of the pictures.
+        workers: processes that read files; 0 reads them here.
+        frames: see ``scan_paths``.
+        shares: at most so many workers share a video.
+        progress: receives an event for each segment of a video.
 
     Raises:
         ScanError: ``overlays`` or the store cannot be written, or no worker process can be started.
     """
     known: dict[Path, File] = {}
+    clips = Clips(store.parts, detector, overlays, progress)
 
-    def paths() -> Iterator[Path]:
+    def tasks() -> Iterator[Task]:
         for file in files:
             known[file.path] = file
-            yield file.path
+            yield from _tasks(file, clips, store, shares, frames)
 
-    for group in _prepared(paths(), detector, workers):
+    for group in _prepared(tasks(), detector, workers):
         rows = []
-        for prepared, detection in _detected(group, detector):
-            result = judge(prepared, detection, detector.card, detector.identity)
+        for answer, detection in _detected(group, detector):
+            path = answer.path
             with _writing(overlays):
-                pictures = overlay.write(prepared, detection, result, overlays, detector.card.map_scale)
+                if isinstance(answer, Prepared) and clips.is_photograph(path):
+                    result = judge(answer, detection, detector.card, detector.identity)
+                    pictures = overlay.write(answer, detection, result, overlays, detector.card.map_scale)
+                else:
+                    clips.add(answer, detection)
+                    if not clips.through(path):
+                        continue
+                    result, pictures = clips.finish(path)
             maps = [None if name is None else f"{OVERLAYS_NAME}/{name}" for name in pictures["maps"]]
-            rows.append(Row(known.pop(prepared.path), result.to_json(maps), pictures))
+            rows.append(Row(known.pop(path), result.to_json(maps), pictures))
         store.add(rows)
         yield rows
 
 
-def _prepared(paths: Iterable[Path], detector: Detector, workers: int) -> Iterator[list[Prepared]]:
+def _tasks(file: File, clips: Clips, store: Store, most: int, frames: int | None) -> Iterator[Task]:
+    """What workers are asked for: a photograph, a video, or shares of a large one."""
+    if not _is_video(file) and file.path.suffix.lower() not in ANIMATIONS:
+        yield file.path
+        return
+    shares = max(1, min(most, file.size // SHARE_BYTES)) if _is_video(file) else 1
+    clips.expect(file, shares)
+    done = store.parts.done(file)
+    yield from (VideoTask(file.path, frames, part, shares, done) for part in range(shares))
+
+
+def _prepared(tasks: Iterable[Task], detector: Detector, workers: int) -> Iterator[list[Chunk]]:
     profile = detector.card.crop
     if not workers:
-        for path in paths:
-            yield [guarded(path, profile, overlay.PREVIEW_PX)]
+        for task in tasks:
+            for chunk in chunks(task, profile, overlay.PREVIEW_PX):
+                yield [chunk]
         return
     with WorkerPool(workers, profile, overlay.PREVIEW_PX) as pool:
-        yield from pool.results(paths)
+        yield from pool.results(tasks)
 
 
-def _detected(group: Sequence[Prepared], detector: Detector) -> Iterator[tuple[Prepared, Detection | None]]:
-    """Each file of a group with the detector's answer for its crops, asked for the whole group at once."""
+def _detected(group: Sequence[Chunk], detector: Detector) -> Iterator[tuple[Chunk, Detection | None]]:
+    """Each chunk of a group with the detector's answer for its crops, asked for the whole group at once."""
     crops = [prepared.crops for prepared in group if prepared.crops is not None]
     views = [one for prepared in group for one in prepared.views]
     answer = run(detector, np.concatenate(crops), views) if crops else None
@@ -185,8 +233,10 @@ def _pending(listing: Listing, store: Store, overlays: Path) -> list[File]:
 
 
 def picture_names(pictures: Mapping[str, Any]) -> Iterator[str]:
-    """The names of the pictures of one file, as ``overlay.write`` gave them."""
+    """The names of the pictures of one file, as ``overlay.write`` and ``Clips.finish`` gave them."""
     names = [pictures["overlay"], *pictures["maps"], *pictures["faces"]]
+    for shown in pictures.get("tracks", ()):  # of a video
+        names += [name for name, _ in (*shown["strip"], *([shown["key"]] if shown["key"] else ()))]
     return (name for name in names if name is not None)
 
 
@@ -231,24 +281,34 @@ def _entries(
             yield row.entry, row.pictures
 
 
-def load_detector(detector: str | Path | Detector, workers: int, device: str) -> Detector:
+def load_detector(detector: str | Path | Detector, device: str, *, alone: bool) -> Detector:
     """The detector; beside worker processes it leaves them their cores."""
     if not isinstance(detector, str | Path):
         return detector
     from facewitness.detectors import zoo
 
-    return zoo.load(detector, max(1, cores() // 3) if workers else None, device)
+    return zoo.load(detector, None if alone else max(1, cores() // 3), device)
 
 
-def _workers(asked: int | None, files: int) -> int:
+def _workers(asked: int | None, files: Sequence[File]) -> int:
+    work = sum(1 + file.size // SHARE_BYTES if _is_video(file) else 1 for file in files)
     if asked is not None:
-        return min(asked, files)
-    return 0 if files <= FEW else min(files, worker_count())
+        return min(asked, work)
+    return min(work, worker_count()) if _worth_workers(files) else 0
 
 
 def worker_count() -> int:
     """Worker processes for files without end, beside a detector."""
     return max(2, cores() - cores() // 3)
+
+
+def _worth_workers(files: Sequence[File]) -> bool:
+    """Whether processes are worth their start: many photographs, or a video, whose decoder may crash."""
+    return len(files) > FEW or any(_is_video(file) for file in files)
+
+
+def _is_video(file: File) -> bool:
+    return file.path.suffix.lower() in SUFFIXES
 
 
 @contextmanager

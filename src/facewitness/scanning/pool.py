@@ -1,8 +1,8 @@
 """Worker processes that read files side by side; results come back as they are ready, and no worker ends a scan.
 
-A worker answers one path with one chunk or many (a video has frames, a document pages) and is alive as long as chunks
-come. One that dies or says nothing for too long is replaced. A file that gave no chunk yet is tried once more; a second
-time, or after a chunk, the file gets a status.
+A worker answers one task with one chunk or many (a video has segments) and is alive as long as chunks
+come. One that dies or says nothing for too long is replaced. A task that gave no chunk yet is tried once more; a second
+time, or after a chunk, its file gets a status.
 """
 
 import json
@@ -13,12 +13,12 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from facewitness.scanning.image import Prepared, failed
-from facewitness.scanning.worker import receive, send
+from facewitness.scanning.video import VideoChunk, VideoTask
+from facewitness.scanning.worker import Chunk, Task, receive, send
 from facewitness.types import CropProfile, FacewitnessError, ScanError, Status
 
 TIME_LIMIT_S = 300.0
@@ -42,7 +42,7 @@ class WorkerPool:
         self._count = count
         self._settings = (profile, preview_px)
         self._time_limit_s = time_limit_s
-        self._answers: queue.Queue[Prepared | BaseException | None] = queue.Queue(maxsize=4 * count)
+        self._answers: queue.Queue[Chunk | BaseException | None] = queue.Queue(maxsize=4 * count)
         self._closing = threading.Event()
         self._turn = threading.Lock()
         self._processes: set[subprocess.Popen[bytes]] = set()
@@ -63,21 +63,21 @@ class WorkerPool:
             except queue.Empty:
                 continue
 
-    def results(self, paths: Iterable[Path]) -> Iterator[list[Prepared]]:
-        """Each path's photograph, read and searched, in the order they get ready: all that are ready at a time.
+    def results(self, tasks: Iterable[Task]) -> Iterator[list[Chunk]]:
+        """Each task's chunks, read and searched, in the order they get ready: all that are ready at a time.
 
         Raises:
             ScanError: worker processes cannot be started.
             FacewitnessError: what a worker says it lacks.
         """
-        waiting = iter(paths)
+        waiting = iter(tasks)
         for _ in range(self._count):
             thread = threading.Thread(target=self._serve, args=(waiting,), daemon=True)
             thread.start()
             self._threads.append(thread)
         running = self._count
         while running:
-            group: list[Prepared] = []
+            group: list[Chunk] = []
             answer = self._answers.get()
             while True:
                 if isinstance(answer, BaseException):
@@ -95,19 +95,19 @@ class WorkerPool:
             if group:
                 yield group
 
-    def _serve(self, waiting: Iterator[Path]) -> None:
+    def _serve(self, waiting: Iterator[Task]) -> None:
         """One thread, one worker process at a time."""
         process: subprocess.Popen[bytes] | None = None
         try:
             while not self._closing.is_set():
                 with self._turn:
-                    path = next(waiting, None)
-                if path is None:
+                    task = next(waiting, None)
+                if task is None:
                     break
                 for attempt in range(1, _ATTEMPTS + 1):
                     process = process or self._start()
                     answered = False
-                    for chunk in self._ask(process, path):
+                    for chunk in self._ask(process, task):
                         self._answers.put(chunk)
                         answered = True
                         if chunk.last:
@@ -118,7 +118,13 @@ class WorkerPool:
                         self._stop(process)
                         process = None
                         if answered or attempt == _ATTEMPTS:
-                            self._answers.put(failed(path, Status.UNREADABLE, _dead(self._time_limit_s)))
+                            self._answers.put(
+                                failed(
+                                    task.path if isinstance(task, VideoTask) else task,
+                                    Status.UNREADABLE,
+                                    _dead(self._time_limit_s),
+                                )
+                            )
                             break
                         continue
                     break
@@ -163,12 +169,12 @@ class WorkerPool:
             raise ready
         return process
 
-    def _ask(self, process: subprocess.Popen[bytes], path: Path) -> Iterator[Prepared]:
-        """The worker's chunks for a path; they end early if it dies, or is killed for saying nothing too long."""
+    def _ask(self, process: subprocess.Popen[bytes], task: Task) -> Iterator[Chunk]:
+        """The worker's chunks for a task; they end early if it dies, or is killed for saying nothing too long."""
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            send(process.stdin, path)
+            send(process.stdin, task)
             while True:
                 alarm = threading.Timer(self._time_limit_s, process.kill)
                 alarm.daemon = True
@@ -179,7 +185,7 @@ class WorkerPool:
                     alarm.cancel()
                 if isinstance(answer, FacewitnessError):
                     raise answer
-                if not isinstance(answer, Prepared):
+                if not isinstance(answer, Prepared | VideoChunk):
                     return
                 yield answer
                 if answer.last:

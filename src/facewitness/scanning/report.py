@@ -18,6 +18,7 @@ from facewitness.reporting.templates import render
 from facewitness.scanning import overlay
 from facewitness.scanning.files import OVERLAYS_NAME
 from facewitness.scanning.image import versions
+from facewitness.scanning.video_view import view
 from facewitness.types import Card, Status, Verdict
 
 SHOWN = 500
@@ -41,7 +42,7 @@ _STATUS_WORDS: Mapping[str, str] = {
     "face_too_small": "face too small",
     "doubtful_face": "only what may be no face",
     "unreadable": "unreadable",
-    "unsupported": "not a supported picture",
+    "unsupported": "not a supported picture or video",
     "too_large": "too large",
     "no_permission": "no permission",
 }
@@ -53,7 +54,7 @@ class Counts:
 
     statuses: Mapping[str, int]
     verdicts: Mapping[str, int]
-    passed_over: int = 0  # in folders, without a photograph's suffix
+    passed_over: int = 0  # in folders, without a suffix of photographs or videos
     repeated: int = 0  # links to, or second mentions of, a file
     missing: int = 0  # not reached before the scan was interrupted
 
@@ -95,6 +96,7 @@ class ScanReport:
             status_words=_STATUS_WORDS,
             files=((entry, pictures) for _, _, entry, pictures in ranked),
             embed=_embedder(self.overlays),
+            video=view,
             overlays=OVERLAYS_NAME,
             file_name=lambda path: PurePosixPath(path.replace("\\", "/")).name,
             listed=self._listed,
@@ -139,7 +141,7 @@ def _warnings(counts: Counts, card: Card, scored: int, shown: int) -> list[str]:
     if card.calibration is None:
         lines.append("This detector is not calibrated: its scores order the files but carry no verdict.")
     if counts.passed_over:
-        lines.append(f"Passed over in folders, for lack of a photograph's suffix: {counts.passed_over:,}.")
+        lines.append(f"Passed over in folders, for lack of a suffix of photographs or videos: {counts.passed_over:,}.")
     if counts.repeated:
         lines.append(f"Left out, as links to files that are here or named twice: {counts.repeated:,}.")
     return lines

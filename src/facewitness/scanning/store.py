@@ -8,13 +8,14 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from facewitness.scanning.files import File
+from facewitness.scanning.parts import Parts
 from facewitness.types import ScanError, Status
 
 _SCHEMA_VERSION = 1
@@ -53,7 +54,8 @@ class Store:
         text = json.dumps([dict(identity), version], sort_keys=True, default=str)
         self._detector = hashlib.sha256(text.encode()).hexdigest()
         try:
-            self._connection = sqlite3.connect(path, timeout=30)
+            # Threads of the pool ask what is done of a video; SQLite itself lets one in at a time.
+            self._connection = sqlite3.connect(path, timeout=30, check_same_thread=False)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = NORMAL")
             found = self._connection.execute("PRAGMA user_version").fetchone()[0]
@@ -62,6 +64,7 @@ class Store:
             with self._connection:
                 self._connection.execute(_SCHEMA)
                 self._connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+            self.parts = Parts(self._connection, self._detector)  # of videos that are not through
         except sqlite3.Error as error:
             raise self._failure(error) from error
 
@@ -85,7 +88,7 @@ class Store:
         except sqlite3.Error as error:
             raise self._failure(error) from error
 
-    def add(self, rows: Iterable[Row]) -> None:
+    def add(self, rows: Sequence[Row]) -> None:
         """Keep results; all of them or, when the process dies meanwhile, none."""
         values = [
             (
@@ -102,6 +105,7 @@ class Store:
         try:
             with self._connection:
                 self._connection.executemany("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+                self.parts.drop(row.file.path for row in rows)
         except sqlite3.Error as error:
             raise self._failure(error) from error
 

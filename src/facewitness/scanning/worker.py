@@ -16,17 +16,21 @@ from typing import IO, Any
 
 import cv2
 
-from facewitness.media import faces
+from facewitness.media import animation, faces
+from facewitness.scanning import video
 from facewitness.scanning.image import Prepared, failed, prepare
-from facewitness.types import CropProfile, FacewitnessError, Status
+from facewitness.scanning.video import VideoChunk, VideoTask
+from facewitness.types import CropProfile, FacewitnessError, MediaError, Status
 
+Task = Path | VideoTask
+Chunk = Prepared | VideoChunk
 _LENGTH = struct.Struct("<Q")
 
 
 def main() -> None:
-    """Serve: receive a (profile, preview side) message and answer None when ready; then answer each path with chunks.
+    """Serve: receive a (profile, preview side) message and answer None when ready; then answer each task with chunks.
 
-    A chunk is a ``Prepared``; the last of a path says so.
+    A task is a photograph or a share of a video; its last chunk says so.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which closes our input
     answers = os.fdopen(os.dup(1), "wb")
@@ -41,12 +45,12 @@ def main() -> None:
     send(answers, None)
     while True:
         try:
-            path = receive(sys.stdin.buffer)
+            task = receive(sys.stdin.buffer)
         except EOFError:
             return
         try:
             try:
-                for chunk in chunks(path, profile, preview_px):
+                for chunk in chunks(task, profile, preview_px):
                     send(answers, chunk)
             except FacewitnessError as error:
                 send(answers, error)
@@ -54,22 +58,26 @@ def main() -> None:
             os._exit(1)
 
 
-def chunks(path: Path, profile: CropProfile, preview_px: int) -> Iterator[Prepared]:
-    """Yield the parts of a file as they are ready; a photograph is one part."""
-    yield guarded(path, profile, preview_px)
+def chunks(task: Task, profile: CropProfile, preview_px: int) -> Iterator[Chunk]:
+    """Yield the parts of a file as they are ready; a photograph is one part.
 
-
-def guarded(path: Path, profile: CropProfile, preview_px: int) -> Prepared:
-    """``prepare``, with a status for what it did not foresee: one odd file must not end a scan."""
+    What was not foreseen is a ``Prepared`` with a status: one odd file must not end a scan.
+    """
+    path = task.path if isinstance(task, VideoTask) else task
     try:
-        return prepare(path, profile, preview_px)
+        if isinstance(task, VideoTask) and (path.suffix.lower() in video.SUFFIXES or animation.is_long(path)):
+            yield from video.chunks(task, profile, preview_px)
+        else:
+            yield prepare(path, profile, preview_px)
+    except MediaError as error:
+        yield failed(path, error.status, str(error).removeprefix(f"{path}: "))
     except FacewitnessError:
         raise
     except MemoryError:
-        return failed(path, Status.TOO_LARGE, "not enough memory to read it and find faces in it")
+        yield failed(path, Status.TOO_LARGE, "not enough memory to read it and find faces in it")
     except Exception as error:  # the last resort of a scan, see above
         note = f"could not be searched ({type(error).__name__}: {error}); please report this file"
-        return failed(path, Status.UNREADABLE, note)
+        yield failed(path, Status.UNREADABLE, note)
 
 
 def send(stream: IO[bytes], message: Any) -> None:

@@ -19,7 +19,7 @@ from starlette.concurrency import run_in_threadpool
 
 from facewitness import __version__
 from facewitness.detectors import zoo
-from facewitness.media import image
+from facewitness.media import image, video
 from facewitness.service import metrics, models
 from facewitness.service.guard import Guard
 from facewitness.service.jobs import Jobs, Scan, ScanFile, State, Upload
@@ -30,6 +30,7 @@ from facewitness.types import FacewitnessError
 POLL_S = 0.3
 """Seconds between two looks of a stream of events at its scan."""
 
+SUFFIXES = image.SUFFIXES | video.SUFFIXES
 _NAME = 255  # characters of a file's name that are kept
 _SHOWN = {  # what a browser shows by itself, by the first bytes of a file
     b"\xff\xd8\xff": "image/jpeg",
@@ -65,7 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(
         title="Facewitness",
         version=__version__,
-        description="Scans photographs for manipulated faces.",
+        description="Scans photographs and videos for manipulated faces.",
         lifespan=lifespan,
         docs_url=None,  # its page would load scripts from elsewhere
         redoc_url=None,
@@ -102,9 +103,9 @@ def create_app(settings: Settings) -> FastAPI:
 
 @router.post("/scans", status_code=202, response_model=models.ScanModel)
 async def add_scan(
-    request: Request, files: Annotated[list[UploadFile], File(description="Photographs, one or many.")]
+    request: Request, files: Annotated[list[UploadFile], File(description="Photographs and videos, one or many.")]
 ) -> models.ScanModel:
-    """Send photographs; the answer comes before they are scanned."""
+    """Send photographs and videos; the answer comes before they are scanned."""
     settings, runner = _settings(request), _runner(request)
     if runner.failure:
         raise HTTPException(503, runner.failure)
@@ -125,7 +126,7 @@ def _receive(runner: Runner, files: list[UploadFile]) -> Scan:
         for number, file in enumerate(files):
             shown = _shown_name(file.filename or "")
             suffix = PurePosixPath(shown).suffix.lower()
-            path = folder / f"{number:06d}{suffix if suffix in image.SUFFIXES else ''}"
+            path = folder / f"{number:06d}{suffix if suffix in SUFFIXES else ''}"
             with path.open("xb") as target:
                 shutil.copyfileobj(file.file, target, 1 << 20)
             uploads.append(Upload(shown, path))

@@ -34,7 +34,7 @@ class Runner:
     def __init__(self, settings: Settings, jobs: Jobs) -> None:
         self.settings, self.jobs = settings, jobs
         self.workers = settings.workers or pipeline.worker_count()
-        self.detector: Detector = pipeline.load_detector(settings.detector, self.workers, settings.device)
+        self.detector: Detector = pipeline.load_detector(settings.detector, settings.device, alone=False)
         faces.check(self.detector.card.crop)
         self.overlays = settings.folder / OVERLAYS_NAME
         self.overlays.mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,7 @@ class Runner:
     def _run(self) -> None:
         try:
             with Store(self.settings.folder / STORE_NAME, self.detector.identity, __version__) as store:
-                for rows in pipeline.stream(self._files(), self.detector, store, self.overlays, self.workers):
+                for rows in pipeline.stream(self._files(), self.detector, store, self.overlays, workers=self.workers):
                     for row in rows:
                         self.scanned += 1
                         if not self.jobs.finish(row.file.path, row.entry, row.pictures):
