@@ -6,7 +6,7 @@ holds torch tensors and therefore stands in ``facewitness.detectors.output``, wh
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -48,6 +48,33 @@ class Verdict(StrEnum):
     REAL = "real"
     INCONCLUSIVE = "inconclusive"
     FAKE = "fake"
+
+
+class EvidenceKind(StrEnum):
+    """What a file says of its own origin, the strongest first; reports list it in this order."""
+
+    C2PA = "c2pa"
+    STAMP = "stamp"
+    SOURCE_TYPE = "digital_source_type"
+    GENERATOR = "generator"
+    THUMBNAIL = "thumbnail"
+    RECOMPRESSION = "double_compression"
+    HISTORY = "edit_history"
+    CAMERA = "camera"
+    JPEG = "jpeg"
+    UNREADABLE = "unreadable_metadata"
+    NONE = "no_metadata"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One thing that a file says of its own origin, in sentences. It never changes a score."""
+
+    kind: EvidenceKind
+    seen: str
+    proves: str
+    limits: str  # what it does not prove
+    synthetic: bool = False  # whether it says that the picture was forged or generated
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +235,7 @@ class Report:
     verdict: Verdict | None = None
     notes: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
+    provenance: tuple[Evidence, ...] = ()  # the strongest first
 
     def to_json(self, map_files: Sequence[str | None] = ()) -> dict[str, Any]:
         """Return it as the plain values of results.jsonl (docs/schema/report.json).
@@ -228,6 +256,7 @@ class Report:
             "detector": dict(self.detector),
             "notes": list(self.notes),
             "versions": dict(self.versions),
+            "provenance": [asdict(evidence) for evidence in self.provenance],
         }
 
     @classmethod
@@ -250,6 +279,9 @@ class Report:
                 verdict=None if data["verdict"] is None else Verdict(data["verdict"]),
                 notes=tuple(data["notes"]),
                 versions=dict(data["versions"]),
+                provenance=tuple(
+                    Evidence(**{**one, "kind": EvidenceKind(one["kind"])}) for one in data.get("provenance", ())
+                ),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"no report: {error}") from error

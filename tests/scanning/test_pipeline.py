@@ -80,7 +80,7 @@ def test_every_file_has_its_object(
     }
     for line in found.values():
         keys = {"path", "sha256", "status", "score", "verdict", "faces", "detector", "notes"}
-        assert set(line) == {*keys, "format", "kind", "versions"}
+        assert set(line) == {*keys, "format", "kind", "versions", "provenance"}
         assert (line["score"] is None) == (line["status"] != "ok")
         assert line["detector"] == FakeDetector().identity
         for face in line["faces"]:

@@ -27,7 +27,9 @@ def scan_summary(summary: Summary) -> None:
     """A line for each face where there are few files, the counts, and where the report is."""
     if 0 < summary.files <= _LISTED_FILES:
         lines = (summary.out / "results.jsonl").read_text(encoding="utf-8").split("\n")
-        columns([row for line in lines if line for row in _face_rows(json.loads(line))])
+        results = [json.loads(line) for line in lines if line]
+        columns([row for result in results for row in _face_rows(result)])
+        _notes(results)
     counts = ", ".join(f"{count} {status}" for status, count in summary.statuses.items()) or "nothing to scan"
     verdicts = ", ".join(f"{count} {verdict}" for verdict, count in summary.verdicts.items()) or "none"
     kept = f"; {summary.resumed} kept from an earlier scan" if summary.resumed else ""
@@ -42,12 +44,31 @@ def failure(item: Mapping[str, Any]) -> None:
 
 
 def _face_rows(result: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
-    path = "".join(c if c.isprintable() else "?" for c in result["path"])  # a file's name must not steer a terminal
+    path = _printable(result["path"])
     for number, face in enumerate(result["faces"], 1):
         score = "" if face["score"] is None else f"{face['score']:.3f}"
         yield path, f"face {number}", score, face["verdict"] or face["status"]
     if not result["faces"]:
         yield path, "", "", result["status"]
+
+
+def _notes(results: Sequence[Mapping[str, Any]]) -> None:
+    """What explains the results, and what files say of their own origin, but for what every JPEG has."""
+    from facewitness.scanning.pipeline import FAILURES
+    from facewitness.scanning.words import EVIDENCE_WORDS
+
+    for result in results:
+        if result["status"] not in FAILURES:  # which have a line of their own
+            for note in result["notes"]:
+                typer.echo(f"{_printable(result['path'])}: {note}")
+        for one in result.get("provenance", ()):
+            if one["kind"] not in ("jpeg", "no_metadata"):
+                said = f"{EVIDENCE_WORDS[one['kind']]}: {one['seen']} Proves: {one['proves']}"
+                typer.echo(f"{_printable(result['path'])}: {said} Does not prove: {one['limits']}")
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text)  # a file's name must not steer a terminal
 
 
 def auc_by_method(table: Path) -> None:

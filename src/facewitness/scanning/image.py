@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 
 from facewitness import provenance
 from facewitness.detectors.base import detect
-from facewitness.media import faces, image
+from facewitness.media import faces, image, metadata
 from facewitness.types import (
     Box,
     Card,
     CardError,
     CropProfile,
     Detection,
+    Evidence,
     Finding,
     Image,
     MediaError,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 FRAMES = 24
 """Frames of an animation, or pages, that are looked at, evenly spread."""
 
+DECLARED = "the file itself says that it was forged or generated: see its provenance; the score is of pixels alone"
 UNCALIBRATED = "the detector is not calibrated: its scores carry no verdict"
 _PACKAGES = ("facewitness", "numpy", "pillow", "opencv-python-headless", "dlib-bin", "onnxruntime")
 
@@ -68,6 +70,7 @@ class Prepared:
     crops: Image | None = None
     views: tuple[Views, ...] = ()  # what further members of the detector see of the same faces
     previews: Mapping[int, Image] = field(default_factory=dict, repr=False)  # frames with faces, reduced for pictures
+    provenance: tuple[Evidence, ...] = ()
     last: bool = True  # whether no further part of this file follows
 
 
@@ -91,6 +94,7 @@ def prepare(path: Path, profile: CropProfile, preview_px: int = 0) -> Prepared:
     try:
         digest = image.sha256(path)
         frames = image.read_frames(path, FRAMES)
+        provenance = metadata.inspect(path)
     except MediaError as error:
         return Prepared(path, digest, error.status, (_without_path(str(error), path),))
     prepared, crops, views = [], [], []
@@ -109,12 +113,13 @@ def prepare(path: Path, profile: CropProfile, preview_px: int = 0) -> Prepared:
         path,
         digest,
         _file_status(prepared),
-        (*searched, *_notes(prepared, profile, shape)),
+        (*searched, *_notes(prepared, profile, shape), *((DECLARED,) if any(e.synthetic for e in provenance) else ())),
         (shape[0], shape[1]),
         tuple(prepared),
         np.stack(crops) if crops else None,
         tuple(views) if profile.further else (),
         {n: preview(rgb, preview_px) for n, rgb in zip(frames.numbers, frames.images, strict=True) if n in shown},
+        provenance=provenance,
     )
 
 
@@ -164,6 +169,7 @@ def judge(prepared: Prepared, detection: Detection | None, card: Card, identity:
         verdict=None if calibrated is None or highest is None else calibrated.verdict(highest),
         notes=prepared.notes + ((UNCALIBRATED,) if highest is not None and calibrated is None else ()),
         versions=versions(),
+        provenance=prepared.provenance,
     )
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from facewitness.types import REPORT_FORMAT, Status, Verdict
+from facewitness.types import REPORT_FORMAT, EvidenceKind, Status, Verdict
 
 
 def schema() -> dict[str, Any]:
@@ -21,6 +21,15 @@ def schema() -> dict[str, Any]:
         "frame": {"type": "integer", "minimum": 0},
         "members": {"type": "object", "additionalProperties": number},
     }
+    evidence = {
+        "type": "object",
+        "properties": {
+            "kind": {"enum": [one.value for one in EvidenceKind]},
+            **{name: {"type": "string"} for name in ("seen", "proves", "limits")},
+            "synthetic": {"type": "boolean"},
+        },
+        "required": ["kind", "seen", "proves", "limits", "synthetic"],
+    }
     fields: dict[str, Any] = {
         "format": {"const": REPORT_FORMAT},
         "kind": {"enum": ["image", "video"]},
@@ -33,6 +42,7 @@ def schema() -> dict[str, Any]:
         "detector": {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]},
         "notes": {"type": "array", "items": {"type": "string"}},
         "versions": {"type": "object", "additionalProperties": {"type": "string"}},
+        "provenance": {"type": "array", "items": evidence},
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
