@@ -132,11 +132,19 @@ class Calibration:
     """Learnt on the validation split: a temperature, thresholds on the calibrated score, the scale of maps."""
 
     temperature: float
-    fake_above: float  # at 1 % false positives
-    real_below: float  # at 5 % false positives; between the two a verdict is inconclusive
+    fake_above: float  # at the false-positive rate ``fake_rate``
+    real_below: float  # at ``real_rate``; between the two a verdict is inconclusive
     counts: Mapping[str, int] = field(default_factory=dict)  # photographs it was learnt from, by label or source
     map_scale: float = 1.0  # fakeness at which the colours of a drawn map end: that of a strongly marked forgery
     bounds: Mapping[str, float] = field(default_factory=dict)  # source -> no more of its reals are called fake (95 %)
+    fake_rate: float | None = 0.01  # None = not known, for a threshold that was given by hand
+    real_rate: float = 0.05
+    profile: str = ""  # of ``facewitness calibrate``, whose thresholds these are; empty = the detector's own
+
+    @property
+    def reals(self) -> int:
+        """How many real photographs the thresholds were learnt from; 0 where that is not told."""
+        return self.counts.get("real", sum(self.counts.values()))
 
     def verdict(self, score: float) -> Verdict:
         """The verdict for a calibrated score P(fake)."""
@@ -199,6 +207,7 @@ class Finding:
     turn_deg: float = 0.0  # by which the photograph has to be turned, counter-clockwise, to stand the face upright
     frame: int = 0  # of an animation or a file of several pages, from 0
     members: Mapping[str, float] = field(default_factory=dict)  # the score that each member of the detector gave
+    variants: Mapping[str, float] = field(default_factory=dict)  # the score after each treatment of --stability
 
     def to_json(self, map_file: str | None = None) -> dict[str, Any]:
         """Return it as plain values; ``map_file`` is the path of its drawn map beside the results."""
@@ -212,13 +221,14 @@ class Finding:
             "turn_deg": self.turn_deg,
             "frame": self.frame,
             "members": {name: round(score, 6) for name, score in self.members.items()},
+            "variants": {name: round(score, 6) for name, score in self.variants.items()},
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Return the finding of plain values, without its map."""
         verdict = None if data["verdict"] is None else Verdict(data["verdict"])
-        place = {name: data[name] for name in ("time_s", "turn_deg", "frame", "members") if name in data}
+        place = {name: data[name] for name in ("time_s", "turn_deg", "frame", "members", "variants") if name in data}
         return cls(tuple(data["box"]), Status(data["status"]), data["score"], verdict, **place)
 
 
@@ -233,6 +243,7 @@ class Report:
     findings: tuple[Finding, ...] = ()
     score: float | None = None
     verdict: Verdict | None = None
+    statement: str = ""  # the verdict in a sentence, with the rate of its threshold
     notes: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     provenance: tuple[Evidence, ...] = ()  # the strongest first
@@ -252,6 +263,7 @@ class Report:
             "status": self.status.value,
             "score": None if self.score is None else round(self.score, 6),
             "verdict": None if self.verdict is None else self.verdict.value,
+            "statement": self.statement,
             "faces": [finding.to_json(name) for finding, name in zip(self.findings, names, strict=True)],
             "detector": dict(self.detector),
             "notes": list(self.notes),
@@ -277,6 +289,7 @@ class Report:
                 findings=tuple(Finding.from_json(face) for face in data["faces"]),
                 score=data["score"],
                 verdict=None if data["verdict"] is None else Verdict(data["verdict"]),
+                statement=data.get("statement", ""),
                 notes=tuple(data["notes"]),
                 versions=dict(data["versions"]),
                 provenance=tuple(

@@ -80,11 +80,22 @@ def test_every_file_has_its_object(
     }
     for line in found.values():
         keys = {"path", "sha256", "status", "score", "verdict", "faces", "detector", "notes"}
-        assert set(line) == {*keys, "format", "kind", "versions", "provenance"}
+        assert set(line) == {*keys, "format", "kind", "versions", "provenance", "statement"}
         assert (line["score"] is None) == (line["status"] != "ok")
         assert line["detector"] == FakeDetector().identity
         for face in line["faces"]:
-            assert set(face) == {"box", "status", "score", "verdict", "map", "time_s", "turn_deg", "frame", "members"}
+            assert set(face) == {
+                "box",
+                "status",
+                "score",
+                "verdict",
+                "map",
+                "time_s",
+                "turn_deg",
+                "frame",
+                "members",
+                "variants",
+            }
     assert summary.statuses == {"ok": 2, "no_face": 2, "unsupported": 1, "unreadable": 3, "too_large": 1}
     assert (summary.scanned, summary.resumed, summary.passed_over, summary.files) == (8, 0, 1, 9)
     assert len(failures) == 5  # each file that gave no picture, none for one without a face

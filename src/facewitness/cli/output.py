@@ -18,6 +18,7 @@ from facewitness.reporting import markdown
 
 if TYPE_CHECKING:
     from facewitness.scanning.pipeline import Summary
+    from facewitness.scanning.profile import Profile
     from facewitness.types import Card
 
 _LISTED_FILES = 20  # up to so many files, the summary of a scan has a line for each face
@@ -69,6 +70,24 @@ def _notes(results: Sequence[Mapping[str, Any]]) -> None:
 
 def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)  # a file's name must not steer a terminal
+
+
+def profile(learnt: Profile) -> None:
+    """What thresholds of the user's own photographs promise, by sub-folder, and which photographs raise alarms."""
+    own = learnt.detector["fake_above"]
+    rows = [("folder", "photographs", "alarms", "at most (95 %)", "alarms of the detector's own threshold")]
+    for name, bound in learnt.bounds.items():
+        counts = (str(len(learnt.scores[name])), str(learnt.called(name)))
+        rows.append((_printable(name), *counts, f"{100 * bound:.2f} %", str(learnt.called(name, own))))
+    columns(rows)
+    rate, real_rate = (f"{100 * one:g} %" for one in (learnt.fake_rate, learnt.real_rate))
+    typer.echo(f"fake from {learnt.fake_above:.4f}: no more than {rate} of such photographs are called fake")
+    typer.echo(f"no sign of forgery below {learnt.real_below:.4f}, which no more than {real_rate} reach")
+    typer.echo(f"the detector's own thresholds: {own:.4f} and {learnt.detector['real_below']:.4f}")
+    for alarm in learnt.alarms[:_LISTED_FILES]:
+        typer.echo(f"alarm: {_printable(alarm['path'])}  {alarm['score']:.4f}")
+    if len(learnt.alarms) > _LISTED_FILES:
+        typer.echo(f"and {len(learnt.alarms) - _LISTED_FILES} more alarms, in profile.json")
 
 
 def auc_by_method(table: Path) -> None:

@@ -70,13 +70,18 @@ def identity(card: Card) -> dict[str, Any]:
         "crop": _plain(card.crop),
         "fake_above": calibration.fake_above if calibration else None,
         "real_below": calibration.real_below if calibration else None,
+        "fake_rate": calibration.fake_rate if calibration else None,
+        "real_rate": calibration.real_rate if calibration else None,
+        "reals": calibration.reals if calibration else None,
+        "profile": calibration.profile if calibration else "",
     }
 
 
 def deciding(card: Card) -> dict[str, Any]:
-    """Return what of a card decides a measurement: all but how it is run and the scale that maps are drawn on."""
+    """Return what of a card decides a measurement: all but how it is run and what is only said or drawn."""
     values = asdict(card)
     del values["plain_layout"]
     if values["calibration"]:
-        del values["calibration"]["map_scale"]
+        for name in ("map_scale", "fake_rate", "real_rate", "profile"):
+            del values["calibration"][name]
     return values

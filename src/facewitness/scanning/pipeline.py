@@ -27,7 +27,9 @@ from facewitness.scanning import overlay, report
 from facewitness.scanning.files import OVERLAYS_NAME, STORE_NAME, File, Listing, collect
 from facewitness.scanning.image import Prepared, judge, run
 from facewitness.scanning.pool import WorkerPool
+from facewitness.scanning.stability import checked
 from facewitness.scanning.store import Row, Store
+from facewitness.scanning.variants import TREATMENTS
 from facewitness.scanning.worker import guarded
 from facewitness.types import Detection, Report, ScanError, Status
 
@@ -72,6 +74,8 @@ def scan_paths(
     on_failure: FailureCallback | None = None,
     command: Sequence[str] = (),
     device: str = "auto",
+    stable: bool = False,
+    adjust: Callable[[Detector], Detector] | None = None,
 ) -> Summary:
     """Scan files and folders into ``out``; files that an earlier scan into ``out`` has done are not looked at again.
 
@@ -84,6 +88,8 @@ def scan_paths(
         on_failure: receives the object of ``results.jsonl`` of each file that gave no picture, at the end.
         command: what the user typed, for the report.
         device: see ``detectors.zoo.load``.
+        stable: judge each face again as ``scanning.stability`` says.
+        adjust: gives the detector other thresholds; see ``scanning.profile.thresholds``.
 
     Raises:
         CardError: the detector cannot be used.
@@ -92,17 +98,20 @@ def scan_paths(
     """
     began = time.monotonic()
     listing = collect(paths, out)
-    ready = _load(detector, alone=workers == 0 or len(listing.files) <= FEW, device=device)
+    ready = load_detector(detector, alone=workers == 0 or len(listing.files) <= FEW, device=device)
+    ready = ready if adjust is None else adjust(ready)
     faces.check(ready.card.crop)
     with _writing(out):
         (out / OVERLAYS_NAME).mkdir(parents=True, exist_ok=True)
     interruption: KeyboardInterrupt | None = None
-    with Store(out / STORE_NAME, ready.identity, __version__) as store:
+    identity = {**ready.identity, "stability": list(TREATMENTS)} if stable else ready.identity
+    with Store(out / STORE_NAME, identity, __version__) as store:
         pending = _pending(listing, store, out / OVERLAYS_NAME)
         resumed = len(listing.files) - len(pending)
         scanned = 0
         try:
-            for count in _scan(pending, ready, store, out / OVERLAYS_NAME, _workers(workers, len(pending))):
+            count_of = _workers(workers, len(pending))
+            for count in _scan(pending, ready, store, out / OVERLAYS_NAME, count_of, stable):
                 scanned += count
                 if progress is not None:
                     progress(ProgressEvent("scanning", resumed + scanned, len(listing.files)))
@@ -115,13 +124,15 @@ def scan_paths(
     return replace(summary, scanned=scanned, resumed=resumed, time_s=time.monotonic() - began)
 
 
-def _scan(pending: Sequence[File], detector: Detector, store: Store, overlays: Path, workers: int) -> Iterator[int]:
+def _scan(
+    pending: Sequence[File], detector: Detector, store: Store, overlays: Path, workers: int, stable: bool
+) -> Iterator[int]:
     """Scan the files group by group, keep each group's results, and yield how many files it had."""
     files = {file.path: file for file in pending}
-    for group in _prepared(list(files), detector, workers):
+    for group in _prepared(list(files), detector, workers, stable):
         rows = []
         for prepared, detection in _detected(group, detector):
-            result = judge(prepared, detection, detector.card, detector.identity)
+            result = checked(judge(prepared, detection, detector.card, detector.identity), prepared, detector)
             with _writing(overlays):
                 pictures = overlay.write(prepared, detection, result, overlays, detector.card.map_scale)
             maps = [None if name is None else f"{OVERLAYS_NAME}/{name}" for name in pictures["maps"]]
@@ -130,13 +141,13 @@ def _scan(pending: Sequence[File], detector: Detector, store: Store, overlays: P
         yield len(group)
 
 
-def _prepared(paths: list[Path], detector: Detector, workers: int) -> Iterator[list[Prepared]]:
+def _prepared(paths: list[Path], detector: Detector, workers: int, stable: bool) -> Iterator[list[Prepared]]:
     profile = detector.card.crop
     if not workers:
         for path in paths:
-            yield [guarded(path, profile, overlay.PREVIEW_PX)]
+            yield [guarded(path, profile, overlay.PREVIEW_PX, stable)]
         return
-    with WorkerPool(workers, profile, overlay.PREVIEW_PX) as pool:
+    with WorkerPool(workers, profile, overlay.PREVIEW_PX, stable=stable) as pool:
         yield from pool.results(paths)
 
 
@@ -216,7 +227,7 @@ def _entries(
             yield row.entry, row.pictures
 
 
-def _load(detector: str | Path | Detector, alone: bool, device: str) -> Detector:
+def load_detector(detector: str | Path | Detector, device: str, alone: bool = False) -> Detector:
     """The detector; beside worker processes it leaves them their cores."""
     if not isinstance(detector, str | Path):
         return detector

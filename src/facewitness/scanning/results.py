@@ -20,6 +20,7 @@ def schema() -> dict[str, Any]:
         "turn_deg": {"type": "number"},
         "frame": {"type": "integer", "minimum": 0},
         "members": {"type": "object", "additionalProperties": number},
+        "variants": {"type": "object", "additionalProperties": number},
     }
     evidence = {
         "type": "object",
@@ -38,6 +39,7 @@ def schema() -> dict[str, Any]:
         "status": status,
         "score": number,
         "verdict": verdict,
+        "statement": {"type": "string"},
         "faces": {"type": "array", "items": {"type": "object", "properties": face, "required": list(face)}},
         "detector": {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]},
         "notes": {"type": "array", "items": {"type": "string"}},

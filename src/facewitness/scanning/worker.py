@@ -24,7 +24,7 @@ _LENGTH = struct.Struct("<Q")
 
 
 def main() -> None:
-    """Serve: receive a (profile, preview side) message and answer None when ready; then answer each path with chunks.
+    """Serve: receive the arguments of ``chunks`` and answer None when ready; then answer each path with chunks.
 
     A chunk is a ``Prepared``; the last of a path says so.
     """
@@ -32,7 +32,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not get between the answers
     cv2.setNumThreads(1)
-    profile, preview_px = receive(sys.stdin.buffer)
+    profile, preview_px, stable = receive(sys.stdin.buffer)
     try:
         faces.load(profile.finder)
     except FacewitnessError as error:
@@ -46,7 +46,7 @@ def main() -> None:
             return
         try:
             try:
-                for chunk in chunks(path, profile, preview_px):
+                for chunk in chunks(path, profile, preview_px, stable):
                     send(answers, chunk)
             except FacewitnessError as error:
                 send(answers, error)
@@ -54,15 +54,15 @@ def main() -> None:
             os._exit(1)
 
 
-def chunks(path: Path, profile: CropProfile, preview_px: int) -> Iterator[Prepared]:
+def chunks(path: Path, profile: CropProfile, preview_px: int, stable: bool = False) -> Iterator[Prepared]:
     """Yield the parts of a file as they are ready; a photograph is one part."""
-    yield guarded(path, profile, preview_px)
+    yield guarded(path, profile, preview_px, stable)
 
 
-def guarded(path: Path, profile: CropProfile, preview_px: int) -> Prepared:
+def guarded(path: Path, profile: CropProfile, preview_px: int, stable: bool = False) -> Prepared:
     """``prepare``, with a status for what it did not foresee: one odd file must not end a scan."""
     try:
-        return prepare(path, profile, preview_px)
+        return prepare(path, profile, preview_px, stable)
     except FacewitnessError:
         raise
     except MemoryError:
