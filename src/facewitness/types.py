@@ -48,6 +48,33 @@ class Status(StrEnum):
     NO_PERMISSION = "no_permission"
 
 
+class EvidenceKind(StrEnum):
+    """What a file says of its own origin, the strongest first; reports list it in this order."""
+
+    C2PA = "c2pa"
+    STAMP = "stamp"
+    SOURCE_TYPE = "digital_source_type"
+    GENERATOR = "generator"
+    THUMBNAIL = "thumbnail"
+    RECOMPRESSION = "double_compression"
+    HISTORY = "edit_history"
+    CAMERA = "camera"
+    JPEG = "jpeg"
+    UNREADABLE = "unreadable_metadata"
+    NONE = "no_metadata"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One thing that a file says of its own origin, in sentences. It never changes a score."""
+
+    kind: EvidenceKind
+    seen: str
+    proves: str
+    limits: str  # what it does not prove
+    synthetic: bool = False  # whether it says that the picture was forged or generated
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One row of a manifest: one photograph or frame and what is known about it.
@@ -103,11 +130,19 @@ class Calibration:
     """Learnt on the validation split: a temperature, thresholds on the calibrated score, the scale of maps."""
 
     temperature: float
-    fake_above: float  # at 1 % false positives
-    real_below: float  # at 5 % false positives; between the two a verdict is inconclusive
+    fake_above: float  # at the false-positive rate ``fake_rate``
+    real_below: float  # at ``real_rate``; between the two a verdict is inconclusive
     counts: Mapping[str, int] = field(default_factory=dict)  # photographs it was learnt from, by label or source
     map_scale: float = 1.0  # fakeness at which the colours of a drawn map end: that of a strongly marked forgery
     bounds: Mapping[str, float] = field(default_factory=dict)  # source -> no more of its reals are called fake (95 %)
+    fake_rate: float | None = 0.01  # None = not known, for a threshold that was given by hand
+    real_rate: float = 0.05
+    profile: str = ""  # of ``facewitness calibrate``, whose thresholds these are; empty = the detector's own
+
+    @property
+    def reals(self) -> int:
+        """How many real photographs the thresholds were learnt from; 0 where that is not told."""
+        return self.counts.get("real", sum(self.counts.values()))
 
     def verdict(self, score: float) -> Verdict:
         """The verdict for a calibrated score P(fake)."""
@@ -172,6 +207,7 @@ class Finding:
     frame: int = 0  # of an animation or a file of several pages, from 0
     members: Mapping[str, float] = field(default_factory=dict)  # the score that each member of the detector gave
     track: int | None = None  # of a video: index into the report's tracks
+    variants: Mapping[str, float] = field(default_factory=dict)  # the score after each treatment of --stability
 
     def to_json(self, map_file: str | None = None) -> dict[str, Any]:
         """Return it as plain values; ``map_file`` is the path of its drawn map beside the results."""
@@ -186,13 +222,15 @@ class Finding:
             "frame": self.frame,
             "members": {name: round(score, 6) for name, score in self.members.items()},
             "track": self.track,
+            "variants": {name: round(score, 6) for name, score in self.variants.items()},
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Return the finding of plain values, without its map."""
         verdict = None if data["verdict"] is None else Verdict(data["verdict"])
-        place = {name: data[name] for name in ("time_s", "turn_deg", "frame", "members", "track") if name in data}
+        names = ("time_s", "turn_deg", "frame", "members", "track", "variants")
+        place = {name: data[name] for name in names if name in data}
         return cls(tuple(data["box"]), Status(data["status"]), data["score"], verdict, **place)
 
 
@@ -207,11 +245,13 @@ class Report:
     findings: tuple[Finding, ...] = ()
     score: float | None = None
     verdict: Verdict | None = None
+    statement: str = ""  # the verdict in a sentence, with the rate of its threshold
     notes: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     duration_s: float | None = None  # of a video, as are shots and tracks; None of a photograph
     shots: tuple[Shot, ...] = ()
     tracks: tuple[Track, ...] = ()
+    provenance: tuple[Evidence, ...] = ()  # the strongest first
 
     def to_json(self, map_files: Sequence[str | None] = ()) -> dict[str, Any]:
         """Return it as the plain values of results.jsonl (docs/schema/report.json).
@@ -228,6 +268,7 @@ class Report:
             "status": self.status.value,
             "score": None if self.score is None else round(self.score, 6),
             "verdict": None if self.verdict is None else self.verdict.value,
+            "statement": self.statement,
             "faces": [finding.to_json(name) for finding, name in zip(self.findings, names, strict=True)],
             "detector": dict(self.detector),
             "notes": list(self.notes),
@@ -235,6 +276,7 @@ class Report:
             "duration_s": self.duration_s,
             "shots": [asdict(shot) for shot in self.shots],
             "tracks": [track.to_json() for track in self.tracks],
+            "provenance": [asdict(evidence) for evidence in self.provenance],
         }
 
     @classmethod
@@ -255,11 +297,15 @@ class Report:
                 findings=tuple(Finding.from_json(face) for face in data["faces"]),
                 score=data["score"],
                 verdict=None if data["verdict"] is None else Verdict(data["verdict"]),
+                statement=data.get("statement", ""),
                 notes=tuple(data["notes"]),
                 versions=dict(data["versions"]),
                 duration_s=data.get("duration_s"),  # absent, as the next two, from reports written before 0.3
                 shots=tuple(Shot(**shot) for shot in data.get("shots", ())),
                 tracks=tuple(Track.from_json(track) for track in data.get("tracks", ())),
+                provenance=tuple(
+                    Evidence(**{**one, "kind": EvidenceKind(one["kind"])}) for one in data.get("provenance", ())
+                ),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"no report: {error}") from error

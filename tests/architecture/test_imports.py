@@ -64,6 +64,7 @@ def test_importing_the_package_loads_no_runtime() -> None:
 
 COMMANDS = (
     "scan",
+    "calibrate",
     "forge",
     "train",
     "export",

@@ -96,6 +96,24 @@ def test_scan_prints_a_line_for_each_face_and_writes_the_report(detector: Path, 
     assert "broken.jpg" in result.stderr  # one line for each failure
 
 
+def test_calibrate_prints_what_it_promises_and_scan_uses_it(detector: Path, tmp_path: Path) -> None:
+    for number in range(6):
+        fakes.save(fakes.astronaut() // 8 * (number + 1) // 2, tmp_path / "reals" / "press" / f"{number}.png")
+    out = tmp_path / "mine"
+    few = run("calibrate", tmp_path / "reals", "--out", out, "--detector", detector)
+    assert few.exit_code == 1
+    assert "too few to promise 1 %" in few.stderr
+    result = run("calibrate", tmp_path / "reals", "--out", out, "--detector", detector, "--rate", "0.45")
+    assert result.exit_code == 0, result.stderr
+    assert re.search(r"press +6 +0 +39.30 %", result.stdout)
+    assert "no more than 45 % of such photographs are called fake" in result.stdout
+    photo = fakes.save(fakes.astronaut(), tmp_path / "a.png")
+    scan = run("scan", photo, "--profile", out, "--out", tmp_path / "report", "--detector", detector)
+    assert scan.stdout.splitlines()[0].split()[-1] == "fake"
+    wrong = run("scan", photo, "--rate", "0.2", "--out", tmp_path / "report", "--detector", detector)
+    assert (wrong.exit_code, "learn another rate" in wrong.stderr) == (1, True)
+
+
 def test_a_second_scan_says_what_was_kept(detector: Path, photo: Path, tmp_path: Path) -> None:
     command = ("scan", photo, "--out", tmp_path / "report", "--detector", detector)
     assert "kept" not in run(*command).stdout

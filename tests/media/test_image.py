@@ -386,7 +386,7 @@ def test_avif_and_heic_are_read_whatever_they_are_called(tmp_path: Path) -> None
 
 def test_heic_without_its_package_says_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "x.heic").write_bytes(b"\x00\x00\x00\x18ftypheic" + bytes(100))
-    monkeypatch.setattr(image, "_formats", lambda: image._FORMATS)
+    monkeypatch.setattr(image, "formats", lambda: image._FORMATS)
     with pytest.raises(MediaError, match="pillow-heif") as caught:
         image.read(tmp_path / "x.heic")
     assert caught.value.status is Status.UNSUPPORTED

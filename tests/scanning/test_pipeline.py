@@ -82,12 +82,14 @@ def test_every_file_has_its_object(
     }
     for line in found.values():
         keys = {"path", "sha256", "status", "score", "verdict", "faces", "detector", "notes"}
-        assert set(line) == {*keys, "format", "kind", "versions", "duration_s", "shots", "tracks"}
+        assert set(line) == {
+            *(*keys, "format", "kind", "versions", "duration_s", "shots", "tracks", "provenance", "statement"),
+        }
         assert (line["score"] is None) == (line["status"] != "ok")
         assert line["detector"] == FakeDetector().identity
         for face in line["faces"]:
             place = {"box", "time_s", "turn_deg", "frame", "track"}
-            assert set(face) == {*place, "status", "score", "verdict", "map", "members"}
+            assert set(face) == {*place, "status", "score", "verdict", "map", "members", "variants"}
     assert summary.statuses == {"ok": 2, "no_face": 2, "unsupported": 1, "unreadable": 4, "too_large": 1}
     assert (summary.scanned, summary.resumed, summary.passed_over, summary.files) == (9, 0, 0, 10)
     assert len(failures) == 6  # each file that gave no picture, none for one without a face

@@ -16,6 +16,8 @@ from facewitness.media import image, visualize
 from facewitness.scanning import overlay, report
 from facewitness.scanning.pipeline import scan_paths
 from facewitness.scanning.report import Counts, ScanReport
+from facewitness.scanning.words import statement
+from facewitness.types import Status, Verdict
 from tests.fakes import FAKE_CARD, FakeDetector, astronaut, save, texture
 
 
@@ -28,6 +30,7 @@ def entry(path: str = "/x/a.jpg", score: float | None = 0.5, verdict: str | None
         "status": "no_face" if score is None else "ok",
         "score": score,
         "verdict": verdict,
+        "statement": statement(Status.OK, score, verdict and Verdict(verdict), FAKE_CARD.calibration),
         "faces": [] if score is None else [face],
         "notes": ["a note & more"],
     }

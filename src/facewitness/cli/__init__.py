@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from facewitness import __version__
+from facewitness.cli.calibrate import calibrate_app
 from facewitness.cli.data import data_app
 from facewitness.cli.detectors import detectors_app
 from facewitness.cli.errors import CommandGroup
@@ -40,6 +41,7 @@ def _add(group: typer.Typer, name: str, summary: str, example: str) -> None:
 
 app.add_typer(scan_app)
 app.add_typer(serve_app)
+app.add_typer(calibrate_app)
 _add(forge_app, "forge", "Make forgeries with exact masks.", "photos/ --out forged --method selfblend")
 _add(data_app, "data", "Prepare, audit, divide and show data sets.", "audit forged/manifest.parquet")
 app.add_typer(train_app)

@@ -18,6 +18,7 @@ from facewitness.reporting import markdown
 
 if TYPE_CHECKING:
     from facewitness.scanning.pipeline import Summary
+    from facewitness.scanning.profile import Profile
     from facewitness.types import Card
 
 _LISTED_FILES = 20  # up to so many files, the summary of a scan has a line for each face
@@ -27,7 +28,9 @@ def scan_summary(summary: Summary) -> None:
     """A line for each face, or track of a video, where there are few files, the counts, and where the report is."""
     if 0 < summary.files <= _LISTED_FILES:
         lines = (summary.out / "results.jsonl").read_text(encoding="utf-8").split("\n")
-        columns([row for line in lines if line for row in _face_rows(json.loads(line))])
+        results = [json.loads(line) for line in lines if line]
+        columns([row for result in results for row in _face_rows(result)])
+        _notes(results)
     counts = ", ".join(f"{count} {status}" for status, count in summary.statuses.items()) or "nothing to scan"
     verdicts = ", ".join(f"{count} {verdict}" for verdict, count in summary.verdicts.items()) or "none"
     kept = f"; {summary.resumed} kept from an earlier scan" if summary.resumed else ""
@@ -42,13 +45,49 @@ def failure(item: Mapping[str, Any]) -> None:
 
 
 def _face_rows(result: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
-    path = "".join(c if c.isprintable() else "?" for c in result["path"])  # a file's name must not steer a terminal
-    video = result["kind"] == "video"
+    path, video = _printable(result["path"]), result["kind"] == "video"
     for number, face in enumerate(result["tracks"] if video else result["faces"], 1):
         score = "" if face["score"] is None else f"{face['score']:.3f}"
         yield path, f"{'track' if video else 'face'} {number}", score, face["verdict"] or face.get("status", "")
     if not result["faces"]:
         yield path, "", "", result["status"]
+
+
+def _notes(results: Sequence[Mapping[str, Any]]) -> None:
+    """What explains the results, and what files say of their own origin, but for what every JPEG has."""
+    from facewitness.scanning.pipeline import FAILURES
+    from facewitness.scanning.words import EVIDENCE_WORDS
+
+    for result in results:
+        if result["status"] not in FAILURES:  # which have a line of their own
+            for note in result["notes"]:
+                typer.echo(f"{_printable(result['path'])}: {note}")
+        for one in result.get("provenance", ()):
+            if one["kind"] not in ("jpeg", "no_metadata"):
+                said = f"{EVIDENCE_WORDS[one['kind']]}: {one['seen']} Proves: {one['proves']}"
+                typer.echo(f"{_printable(result['path'])}: {said} Does not prove: {one['limits']}")
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text)  # a file's name must not steer a terminal
+
+
+def profile(learnt: Profile) -> None:
+    """What thresholds of the user's own photographs promise, by sub-folder, and which photographs raise alarms."""
+    own = learnt.detector["fake_above"]
+    rows = [("folder", "photographs", "alarms", "at most (95 %)", "alarms of the detector's own threshold")]
+    for name, bound in learnt.bounds.items():
+        counts = (str(len(learnt.scores[name])), str(learnt.called(name)))
+        rows.append((_printable(name), *counts, f"{100 * bound:.2f} %", str(learnt.called(name, own))))
+    columns(rows)
+    rate, real_rate = (f"{100 * one:g} %" for one in (learnt.fake_rate, learnt.real_rate))
+    typer.echo(f"fake from {learnt.fake_above:.4f}: no more than {rate} of such photographs are called fake")
+    typer.echo(f"no sign of forgery below {learnt.real_below:.4f}, which no more than {real_rate} reach")
+    typer.echo(f"the detector's own thresholds: {own:.4f} and {learnt.detector['real_below']:.4f}")
+    for alarm in learnt.alarms[:_LISTED_FILES]:
+        typer.echo(f"alarm: {_printable(alarm['path'])}  {alarm['score']:.4f}")
+    if len(learnt.alarms) > _LISTED_FILES:
+        typer.echo(f"and {len(learnt.alarms) - _LISTED_FILES} more alarms, in profile.json")
 
 
 def auc_by_method(table: Path) -> None:

@@ -38,6 +38,18 @@ def scan(
     table: Annotated[
         bool, typer.Option("--csv", help="Also write OUT/frames.csv: the score of each face of each frame of videos.")
     ] = False,
+    stability: Annotated[
+        bool, typer.Option("--stability", help="Judge each face again under mild changes; a verdict must hold.")
+    ] = False,
+    profile: Annotated[
+        Path | None, typer.Option(metavar="DIR", exists=True, help="Thresholds of `facewitness calibrate`.")
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option(metavar="SHARE", min=1e-6, max=0.5, help="False alarms to allow, with --profile.")
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(metavar="SCORE", min=0, max=1, help="Call fake from here on; its rate is not known.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")] = False,
 ) -> None:
     """Find, score and locate every face; write a report.
@@ -49,6 +61,7 @@ def scan(
     check_detector(detector)
     from facewitness.scanning.frame_table import write_frames
     from facewitness.scanning.pipeline import FAILURES, scan_paths
+    from facewitness.scanning.profile import thresholds
 
     with output.progress_bars(quiet) as progress:
         summary = scan_paths(
@@ -61,6 +74,8 @@ def scan(
             command=["facewitness", *sys.argv[1:]],
             device=device,
             frames=frame_count(frames),
+            stable=stability,
+            adjust=thresholds(profile, rate, threshold),
         )
     if table:
         write_frames(out)

@@ -77,14 +77,19 @@ def identity(card: Card) -> dict[str, Any]:
         else {
             name: getattr(video, name) for name in ("fake_above", "real_below", "span_above", "frames", "min_frames")
         },
+        "fake_rate": calibration.fake_rate if calibration else None,
+        "real_rate": calibration.real_rate if calibration else None,
+        "reals": calibration.reals if calibration else None,
+        "profile": calibration.profile if calibration else "",
     }
 
 
 def deciding(card: Card) -> dict[str, Any]:
-    """Return what of a card decides a measurement of photographs: not how it is run, nor the scale of drawn maps."""
+    """Return what of a card decides a measurement: all but how it is run and what is only said or drawn."""
     values = asdict(card)
     del values["video"]
     del values["plain_layout"]
     if values["calibration"]:
-        del values["calibration"]["map_scale"]
+        for name in ("map_scale", "fake_rate", "real_rate", "profile"):
+            del values["calibration"][name]
     return values

@@ -15,7 +15,8 @@ from facewitness.detectors.fused import crop_of, fused_scores, member_margins, w
 from facewitness.detectors.onnx_backend import OnnxDetector
 from facewitness.evaluation.crops import crop_samples
 from facewitness.evaluation.evaluate import selected
-from facewitness.metrics.detection import bounded_threshold, upper_bound
+from facewitness.metrics.calibration import promised_threshold
+from facewitness.metrics.detection import upper_bound
 from facewitness.types import Calibration, Card, CardError, FacewitnessError
 
 SCORES = "validation_scores.npz"
@@ -128,13 +129,12 @@ def calibrated(
     groups = {str(name): scores[real & (sources == name)] for name in np.unique(sources[real])}
     thresholds = []
     for rate in (FAKE_RATE, REAL_RATE):
-        pooled = bounded_threshold(scores[real], rate)
-        if pooled is None:
+        threshold = promised_threshold(groups, rate)
+        if threshold is None:
             raise FacewitnessError(
                 f"{int(real.sum())} real photographs are too few to promise {rate:.0%}: 299 are needed"
             )
-        own = [bounded_threshold(group, rate) for group in groups.values()]
-        thresholds.append(max([pooled, *(value for value in own if value is not None)]))
+        thresholds.append(threshold)
     bounds = {name: upper_bound(int((group >= thresholds[0]).sum()), len(group)) for name, group in groups.items()}
     counts = {name: len(group) for name, group in groups.items()}
     promised = {name: round(bound, 4) for name, bound in bounds.items()}

@@ -165,8 +165,8 @@ def read_plane(path: Path) -> Plane:
 
 
 @lru_cache(maxsize=1)
-def _formats() -> tuple[str, ...]:
-    """The formats that are read here."""
+def formats() -> tuple[str, ...]:
+    """The names that Pillow has for the formats that are read here."""
     try:
         import pillow_heif
     except ImportError:
@@ -179,7 +179,7 @@ def _decode(path: Path, file: io.BufferedReader, most: int, max_pixels: int) -> 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata; both are dealt with here
-            with PIL.Image.open(file, formats=_formats()) as picture:
+            with PIL.Image.open(file, formats=formats()) as picture:
                 _check_size(path, picture.size, max_pixels)
                 picture.load()
                 orientation = _orientation(picture)
@@ -223,7 +223,7 @@ def opened(path: Path) -> PIL.Image.Image:
     """A picture of a kind we read, to be closed; nothing of it is decoded, and errors are Pillow's."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return PIL.Image.open(path, formats=_formats())
+        return PIL.Image.open(path, formats=formats())
 
 
 def to_rgb(path: Path, picture: PIL.Image.Image) -> Image:

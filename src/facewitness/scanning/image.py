@@ -18,13 +18,17 @@ from numpy.typing import NDArray
 
 from facewitness import provenance
 from facewitness.detectors.base import detect
-from facewitness.media import faces, image
+from facewitness.media import faces, image, metadata
+from facewitness.scanning import variants
+from facewitness.scanning.variants import Shown, Variant
+from facewitness.scanning.words import statement
 from facewitness.types import (
     Box,
     Card,
     CardError,
     CropProfile,
     Detection,
+    Evidence,
     Finding,
     Image,
     MediaError,
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
 FRAMES = 24
 """Frames of an animation, or pages, that are looked at, evenly spread."""
 
+DECLARED = "the file itself says that it was forged or generated: see its provenance; the score is of pixels alone"
 UNCALIBRATED = "the detector is not calibrated: its scores carry no verdict"
 _PACKAGES = ("facewitness", "numpy", "pillow", "opencv-python-headless", "dlib-bin", "onnxruntime")
 
@@ -68,6 +73,8 @@ class Prepared:
     crops: Image | None = None
     views: tuple[Views, ...] = ()  # what further members of the detector see of the same faces
     previews: Mapping[int, Image] = field(default_factory=dict, repr=False)  # frames with faces, reduced for pictures
+    provenance: tuple[Evidence, ...] = ()
+    variants: Mapping[str, Variant] = field(default_factory=dict, repr=False)  # for ``stability.checked``
     last: bool = True  # whether no further part of this file follows
 
 
@@ -85,15 +92,20 @@ def scan(path: Path, detector: Detector) -> Report:
     return judge(prepared, detection, detector.card, detector.identity)
 
 
-def prepare(path: Path, profile: CropProfile, preview_px: int = 0) -> Prepared:
-    """Hash and read a file, find its faces and crop them; with ``preview_px``, also a copy of that side."""
+def prepare(path: Path, profile: CropProfile, preview_px: int = 0, stable: bool = False) -> Prepared:
+    """Hash and read a file, find its faces and crop them.
+
+    With ``preview_px``, also a copy of that side; with ``stable``, also what ``stability.checked`` judges again.
+    """
     digest = None
     try:
         digest = image.sha256(path)
         frames = image.read_frames(path, FRAMES)
+        provenance = metadata.inspect(path)
     except MediaError as error:
         return Prepared(path, digest, error.status, (_without_path(str(error), path),))
     prepared, crops, views = [], [], []
+    treated: list[dict[str, Shown]] = []
     for number, rgb in zip(frames.numbers, frames.images, strict=True):
         for face in faces.find(rgb, profile.finder, thorough=True):
             status, matrix = faces.status(face, profile), None
@@ -101,6 +113,8 @@ def prepare(path: Path, profile: CropProfile, preview_px: int = 0) -> Prepared:
                 crop, matrix = faces.crop(rgb, face.landmarks, profile)
                 crops.append(crop)
                 views.append(faces.views(rgb, face.landmarks, profile))
+                if stable and len(treated) < variants.FACES:
+                    treated.append(variants.shown(rgb, face.landmarks, profile))
             prepared.append(PreparedFace(within(face.box, rgb), status, matrix, face.turn_deg, number))
     shape, seen = frames.images[0].shape, len(frames.images)
     searched = (f"looked at {seen} of {frames.total} frames",) if frames.total > 1 else ()
@@ -109,12 +123,14 @@ def prepare(path: Path, profile: CropProfile, preview_px: int = 0) -> Prepared:
         path,
         digest,
         _file_status(prepared),
-        (*searched, *_notes(prepared, profile, shape)),
+        (*searched, *_notes(prepared, profile, shape), *((DECLARED,) if any(e.synthetic for e in provenance) else ())),
         (shape[0], shape[1]),
         tuple(prepared),
         np.stack(crops) if crops else None,
         tuple(views) if profile.further else (),
         {n: preview(rgb, preview_px) for n, rgb in zip(frames.numbers, frames.images, strict=True) if n in shown},
+        provenance=provenance,
+        variants=variants.stacked(treated),
     )
 
 
@@ -154,6 +170,7 @@ def judge(prepared: Prepared, detection: Detection | None, card: Card, identity:
     scores = [finding.score for finding in findings if finding.score is not None]
     highest = max(scores) if scores else None
     calibrated = card.calibration if highest is not None else None
+    verdict = None if calibrated is None or highest is None else calibrated.verdict(highest)
     return Report(
         source=prepared.path,
         status=prepared.status,
@@ -161,9 +178,11 @@ def judge(prepared: Prepared, detection: Detection | None, card: Card, identity:
         detector=dict(identity),
         findings=tuple(findings),
         score=highest,
-        verdict=None if calibrated is None or highest is None else calibrated.verdict(highest),
+        verdict=verdict,
+        statement=statement(prepared.status, highest, verdict, card.calibration),
         notes=prepared.notes + ((UNCALIBRATED,) if highest is not None and calibrated is None else ()),
         versions=versions(),
+        provenance=prepared.provenance,
     )
 
 

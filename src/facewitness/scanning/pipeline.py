@@ -28,7 +28,9 @@ from facewitness.scanning.clips import Clips
 from facewitness.scanning.files import OVERLAYS_NAME, STORE_NAME, File, Listing, collect
 from facewitness.scanning.image import Prepared, judge, run
 from facewitness.scanning.pool import WorkerPool
+from facewitness.scanning.stability import checked
 from facewitness.scanning.store import Row, Store
+from facewitness.scanning.variants import TREATMENTS
 from facewitness.scanning.video import ANIMATIONS, FRAMES, SUFFIXES, VideoTask
 from facewitness.scanning.worker import Chunk, Task, chunks
 from facewitness.types import Detection, Report, ScanError, Status
@@ -78,6 +80,8 @@ def scan_paths(
     command: Sequence[str] = (),
     device: str = "auto",
     frames: int | None = FRAMES,
+    stable: bool = False,
+    adjust: Callable[[Detector], Detector] | None = None,
 ) -> Summary:
     """Scan files and folders into ``out``; files that an earlier scan into ``out`` has done are not looked at again.
 
@@ -91,6 +95,8 @@ def scan_paths(
         command: what the user typed, for the report.
         device: see ``detectors.zoo.load``.
         frames: of videos, those of each face that are looked for, see ``scanning.video``; None looks at every frame.
+        stable: judge each face again as ``scanning.stability`` says.
+        adjust: gives the detector other thresholds; see ``scanning.profile.thresholds``.
 
     Raises:
         CardError: the detector cannot be used.
@@ -100,12 +106,15 @@ def scan_paths(
     began = time.monotonic()
     listing = collect(paths, out)
     alone = workers == 0 or not _worth_workers(listing.files)
-    ready = load_detector(detector, device, alone=alone)
+    ready = load_detector(detector, device, alone)
+    ready = ready if adjust is None else adjust(ready)
     faces.check(ready.card.crop)
     with _writing(out):
         (out / OVERLAYS_NAME).mkdir(parents=True, exist_ok=True)
     interruption: KeyboardInterrupt | None = None
     identity = {**ready.identity, **({} if frames == FRAMES else {"frames": frames})}
+    if stable:
+        identity["stability"] = list(TREATMENTS)
     with Store(out / STORE_NAME, identity, __version__) as store:
         pending = _pending(listing, store, out / OVERLAYS_NAME)
         resumed = len(listing.files) - len(pending)
@@ -113,7 +122,13 @@ def scan_paths(
         try:
             count = _workers(workers, pending)
             shares = count if len(pending) < count else 1
-            how: dict[str, Any] = {"workers": count, "frames": frames, "shares": shares, "progress": progress}
+            how: dict[str, Any] = {
+                "workers": count,
+                "frames": frames,
+                "shares": shares,
+                "progress": progress,
+                "stable": stable,
+            }
             for rows in stream(pending, ready, store, out / OVERLAYS_NAME, **how):
                 scanned += len(rows)
                 if progress is not None:
@@ -136,6 +151,7 @@ def stream(
     workers: int,
     frames: int | None = FRAMES,
     shares: int = 1,
+    stable: bool = False,
     progress: Progress = None,
 ) -> Iterator[list[Row]]:
     """Scan files group by group, keep each group's results in the store and yield them.
@@ -148,6 +164,7 @@ def stream(
         workers: processes that read files; 0 reads them here.
         frames: see ``scan_paths``.
         shares: at most so many workers share a video.
+        stable: judge each face of a photograph again as ``scanning.stability`` says.
         progress: receives an event for each segment of a video.
 
     Raises:
@@ -161,13 +178,14 @@ def stream(
             known[file.path] = file
             yield from _tasks(file, clips, store, shares, frames)
 
-    for group in _prepared(tasks(), detector, workers):
+    for group in _prepared(tasks(), detector, workers, stable):
         rows = []
         for answer, detection in _detected(group, detector):
             path = answer.path
             with _writing(overlays):
                 if isinstance(answer, Prepared) and clips.is_photograph(path):
-                    result = judge(answer, detection, detector.card, detector.identity)
+                    judged = judge(answer, detection, detector.card, detector.identity)
+                    result = checked(judged, answer, detector)
                     pictures = overlay.write(answer, detection, result, overlays, detector.card.map_scale)
                 else:
                     clips.add(answer, detection)
@@ -191,14 +209,14 @@ def _tasks(file: File, clips: Clips, store: Store, most: int, frames: int | None
     yield from (VideoTask(file.path, frames, part, shares, done) for part in range(shares))
 
 
-def _prepared(tasks: Iterable[Task], detector: Detector, workers: int) -> Iterator[list[Chunk]]:
+def _prepared(tasks: Iterable[Task], detector: Detector, workers: int, stable: bool) -> Iterator[list[Chunk]]:
     profile = detector.card.crop
     if not workers:
         for task in tasks:
-            for chunk in chunks(task, profile, overlay.PREVIEW_PX):
+            for chunk in chunks(task, profile, overlay.PREVIEW_PX, stable):
                 yield [chunk]
         return
-    with WorkerPool(workers, profile, overlay.PREVIEW_PX) as pool:
+    with WorkerPool(workers, profile, overlay.PREVIEW_PX, stable=stable) as pool:
         yield from pool.results(tasks)
 
 
@@ -281,7 +299,7 @@ def _entries(
             yield row.entry, row.pictures
 
 
-def load_detector(detector: str | Path | Detector, device: str, *, alone: bool) -> Detector:
+def load_detector(detector: str | Path | Detector, device: str, alone: bool = False) -> Detector:
     """The detector; beside worker processes it leaves them their cores."""
     if not isinstance(detector, str | Path):
         return detector

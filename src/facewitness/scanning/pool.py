@@ -36,11 +36,19 @@ class WorkerPool:
         profile: how faces become crops.
         preview_px: side of the preview that comes back with each photograph.
         time_limit_s: see ``TIME_LIMIT_S``.
+        stable: whether variants come with each face; see ``scanning.stability``.
     """
 
-    def __init__(self, count: int, profile: CropProfile, preview_px: int, time_limit_s: float = TIME_LIMIT_S) -> None:
+    def __init__(
+        self,
+        count: int,
+        profile: CropProfile,
+        preview_px: int,
+        time_limit_s: float = TIME_LIMIT_S,
+        stable: bool = False,
+    ) -> None:
         self._count = count
-        self._settings = (profile, preview_px)
+        self._settings = (profile, preview_px, stable)
         self._time_limit_s = time_limit_s
         self._answers: queue.Queue[Chunk | BaseException | None] = queue.Queue(maxsize=4 * count)
         self._closing = threading.Event()

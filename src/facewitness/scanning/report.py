@@ -19,6 +19,7 @@ from facewitness.scanning import overlay
 from facewitness.scanning.files import OVERLAYS_NAME
 from facewitness.scanning.image import versions
 from facewitness.scanning.video_view import view
+from facewitness.scanning.words import EVIDENCE_WORDS, STATUS_WORDS, VERDICT_WORDS
 from facewitness.types import Card, Status, Verdict
 
 SHOWN = 500
@@ -29,23 +30,6 @@ LISTED = 1000
 
 PICTURES_BYTES = 40_000_000
 """Bytes of JPEG within the report; files beyond it have links to their pictures instead."""
-
-_WORDS: Mapping[str | None, str] = {
-    "fake": "Fake",
-    "inconclusive": "Inconclusive",
-    "real": "No sign of forgery",
-    None: "No verdict",
-}
-_STATUS_WORDS: Mapping[str, str] = {
-    "ok": "scored",
-    "no_face": "no face found",
-    "face_too_small": "face too small",
-    "doubtful_face": "only what may be no face",
-    "unreadable": "unreadable",
-    "unsupported": "not a supported picture or video",
-    "too_large": "too large",
-    "no_permission": "no permission",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +76,9 @@ class ScanReport:
             card=card,
             calibration=card.calibration,
             colours=", ".join(overlay.colour_bar()),
-            words=_WORDS,
-            status_words=_STATUS_WORDS,
+            words=VERDICT_WORDS,
+            status_words=STATUS_WORDS,
+            evidence_words=EVIDENCE_WORDS,
             files=((entry, pictures) for _, _, entry, pictures in ranked),
             embed=_embedder(self.overlays),
             video=view,
@@ -122,12 +107,12 @@ def _embedder(overlays: Path) -> Callable[[str], str | None]:
 
 def _tiles(counts: Counts, scored: int) -> list[tuple[str, int, str]]:
     """Return the words, count and class of each tile but the first."""
-    tiles = [(_WORDS[v.value], counts.verdicts.get(v.value, 0), v.value) for v in reversed(Verdict)]
+    tiles = [(VERDICT_WORDS[v.value], counts.verdicts.get(v.value, 0), v.value) for v in reversed(Verdict)]
     unjudged = scored - sum(counts.verdicts.values())
     if unjudged:
-        tiles = [(_WORDS[None], unjudged, "unjudged")]
+        tiles = [(VERDICT_WORDS[None], unjudged, "unjudged")]
     failed = [status.value for status in Status if status is not Status.OK and counts.statuses.get(status.value)]
-    return tiles + [(_STATUS_WORDS[name].capitalize(), counts.statuses[name], "failure") for name in failed]
+    return tiles + [(STATUS_WORDS[name].capitalize(), counts.statuses[name], "failure") for name in failed]
 
 
 def _warnings(counts: Counts, card: Card, scored: int, shown: int) -> list[str]:

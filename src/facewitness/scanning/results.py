@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from facewitness.types import REPORT_FORMAT, Status, Verdict
+from facewitness.types import REPORT_FORMAT, EvidenceKind, Status, Verdict
 
 
 def schema() -> dict[str, Any]:
@@ -34,6 +34,12 @@ def schema() -> dict[str, Any]:
         "frame": {"type": "integer", "minimum": 0},
         "members": {"type": "object", "additionalProperties": number},
         "track": {"type": ["integer", "null"], "minimum": 0},
+        "variants": {"type": "object", "additionalProperties": number},
+    }
+    evidence = {
+        "kind": {"enum": [one.value for one in EvidenceKind]},
+        **{name: {"type": "string"} for name in ("seen", "proves", "limits")},
+        "synthetic": {"type": "boolean"},
     }
     fields: dict[str, Any] = {
         "format": {"const": REPORT_FORMAT},
@@ -43,10 +49,12 @@ def schema() -> dict[str, Any]:
         "status": status,
         "score": number,
         "verdict": verdict,
+        "statement": {"type": "string"},
         "faces": _list(face),
         "detector": {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]},
         "notes": {"type": "array", "items": {"type": "string"}},
         "versions": {"type": "object", "additionalProperties": {"type": "string"}},
+        "provenance": _list(evidence),
         "duration_s": {"type": ["number", "null"], "minimum": 0},
         "shots": _list(shot),
         "tracks": _list(track),

@@ -28,7 +28,7 @@ _LENGTH = struct.Struct("<Q")
 
 
 def main() -> None:
-    """Serve: receive a (profile, preview side) message and answer None when ready; then answer each task with chunks.
+    """Serve: receive the arguments of ``chunks`` and answer None when ready; then answer each task with chunks.
 
     A task is a photograph or a share of a video; its last chunk says so.
     """
@@ -36,7 +36,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not get between the answers
     cv2.setNumThreads(1)
-    profile, preview_px = receive(sys.stdin.buffer)
+    profile, preview_px, stable = receive(sys.stdin.buffer)
     try:
         faces.load(profile.finder)
     except FacewitnessError as error:
@@ -50,7 +50,7 @@ def main() -> None:
             return
         try:
             try:
-                for chunk in chunks(task, profile, preview_px):
+                for chunk in chunks(task, profile, preview_px, stable):
                     send(answers, chunk)
             except FacewitnessError as error:
                 send(answers, error)
@@ -58,7 +58,7 @@ def main() -> None:
             os._exit(1)
 
 
-def chunks(task: Task, profile: CropProfile, preview_px: int) -> Iterator[Chunk]:
+def chunks(task: Task, profile: CropProfile, preview_px: int, stable: bool = False) -> Iterator[Chunk]:
     """Yield the parts of a file as they are ready; a photograph is one part.
 
     What was not foreseen is a ``Prepared`` with a status: one odd file must not end a scan.
@@ -68,7 +68,7 @@ def chunks(task: Task, profile: CropProfile, preview_px: int) -> Iterator[Chunk]
         if isinstance(task, VideoTask) and (path.suffix.lower() in video.SUFFIXES or animation.is_long(path)):
             yield from video.chunks(task, profile, preview_px)
         else:
-            yield prepare(path, profile, preview_px)
+            yield prepare(path, profile, preview_px, stable)
     except MediaError as error:
         yield failed(path, error.status, str(error).removeprefix(f"{path}: "))
     except FacewitnessError:

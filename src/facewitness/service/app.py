@@ -20,12 +20,13 @@ from starlette.concurrency import run_in_threadpool
 from facewitness import __version__
 from facewitness.detectors import zoo
 from facewitness.media import image, video
+from facewitness.scanning.words import rate_words
 from facewitness.service import metrics, models
 from facewitness.service.guard import Guard
 from facewitness.service.jobs import Jobs, Scan, ScanFile, State, Upload
 from facewitness.service.runner import Runner
 from facewitness.service.settings import Settings
-from facewitness.types import FacewitnessError
+from facewitness.types import Calibration, FacewitnessError
 
 POLL_S = 0.3
 """Seconds between two looks of a stream of events at its scan."""
@@ -258,11 +259,17 @@ def detectors(request: Request) -> list[models.DetectorModel]:
             about=card.about,
             weights=card.weights,
             fake_above=None if card.calibration is None else card.calibration.fake_above,
-            fake_rate_words="1 % of real faces",
+            fake_rate_words=_rate_words(card.calibration),
             real_below=None if card.calibration is None else card.calibration.real_below,
         )
         for card in cards.values()
     ]
+
+
+def _rate_words(calibration: Calibration | None) -> str:
+    if calibration is None or calibration.fake_rate is None:
+        return "an unknown share of real faces"
+    return f"at most {rate_words(calibration.fake_rate)} of real faces"
 
 
 def _jobs(request: Request) -> Jobs:

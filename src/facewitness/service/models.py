@@ -17,6 +17,7 @@ class FileModel(BaseModel):
     report: dict[str, Any] | None = Field(description="What was found, as in results.jsonl; null: not scanned yet.")
     words: str = Field(description="The verdict, or why there is none, in words; empty: not scanned yet.")
     face_words: list[str] = Field(description="The same for each face of the report.")
+    track_words: list[str] = Field(description="The same for each track of a video.")
     has_overlay: bool = Field(description="Whether there is a picture of the photograph with its faces and heat.")
 
 
@@ -75,6 +76,7 @@ def file_model(file: ScanFile) -> FileModel:
         report=report,
         words="" if report is None else _words(report),
         face_words=[] if report is None else [_words(face) for face in report["faces"]],
+        track_words=[] if report is None else [VERDICT_WORDS[track["verdict"]] for track in report["tracks"]],
         has_overlay=bool(file.pictures.get("overlay")),
     )
 

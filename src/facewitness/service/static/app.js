@@ -231,9 +231,22 @@ const view = async (file) => {
   $("viewer-title").textContent = file.name;
   $("viewer-verdict").replaceChildren(line("span", file.words, `word ${report.verdict || ""}`),
     report.score === null ? "" : ` Score ${report.score.toFixed(3)}.`);
+  $("statement").textContent = report.statement;
   $("notes").replaceChildren(...report.notes.map((note) => line("li", note)));
+  $("origin").hidden = !report.provenance.length;
+  $("origin").querySelector("dl").replaceChildren(...report.provenance.flatMap((one) => [
+    line("dt", one.seen), line("dd", `${one.proves} ${one.limits}`)]));
+  $("tracks").hidden = report.kind !== "video" || !report.tracks.length;
+  $("tracks").tBodies[0].replaceChildren(...report.tracks.map((track, index) => {
+    const row = document.createElement("tr");
+    const span = (one) => `${one.start_s.toFixed(1)} – ${one.end_s.toFixed(1)}`;
+    row.append(line("th", String(index + 1)), line("td", file.track_words[index], `word ${track.verdict || ""}`),
+      line("td", track.score === null ? "–" : track.score.toFixed(3)), line("td", span(track)),
+      line("td", track.spans.map(span).join(", ") || "–"));
+    return row;
+  }));
   $("hash").textContent = report.sha256 ? `SHA-256 ${report.sha256}` : "";
-  $("faces").hidden = !report.faces.length;
+  $("faces").hidden = report.kind === "video" || !report.faces.length;
   $("faces").tBodies[0].replaceChildren(...report.faces.map((face, index) => {
     const row = document.createElement("tr");
     row.append(line("th", String(index + 1)), line("td", file.face_words[index], `word ${face.verdict || ""}`),
