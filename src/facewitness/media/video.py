@@ -223,7 +223,7 @@ def _opened(path: Path) -> Any:
     if not container.streams.video:
         container.close()
         raise MediaError(Status.UNSUPPORTED, f"{path}: there is no picture in it, only sound; give the video")
-    context = container.streams.video[0].codec_context
+    context: Any = container.streams.video[0].codec_context  # None of an unknown codec, whatever its type says
     if context is None:
         container.close()
         raise MediaError(Status.UNSUPPORTED, f"{path}: its codec is unknown: corrupt, or of a kind we do not read")
