@@ -11,7 +11,7 @@ DEAL := --dist loadfile --no-loadscope-reorder# a file to one process, so that i
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test test-fast check format-check format lint types layers docs bench bench-maps bench-search bench-study bench-zoo light ship results results-ablation results-treatments results-faces benchmark-set zoo gpu-pack gpu-train clean
+.PHONY: help demo serve test test-fast check format-check format lint types layers docs bench bench-maps bench-search bench-study bench-zoo light ship ship-video results results-video results-ablation results-treatments results-faces benchmark-set zoo gpu-pack gpu-train clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -87,6 +87,11 @@ ship: $(VENV)/.dev-installed ## fuse the trained members, runs/{blend-gpu,trace-
 	$(BIN)/facewitness data merge $(VALIDATION)/set $(WILD) --out $(VALIDATION)/manifest.parquet
 	$(BIN)/facewitness fuse $(foreach m,blend trace portrait,$(m)=out/members/$(m)) --data $(VALIDATION)/manifest.parquet --name default --out $(SHIPPED)
 
+CLIPS := out/video/clips
+ship-video: $(VENV)/.dev-installed ## learn the thresholds for videos on real clips and put them into the card of the default detector (ten minutes; resumes): after `make ship`
+	$(BIN)/facewitness forge video $(FACES) --out $(CLIPS) --real --split val --limit 640 --seconds 2 $(foreach n,18 23 28 35 40,--crf $(n))
+	$(BIN)/facewitness calibrate-video $(SHIPPED) $(CLIPS) talking_real=$(WILD)/video/real/train --out out/video/calibration --frames 9
+
 RECONSTRUCT := nearest-4 nearest-8 bilinear-4 transposed-4 transposed-8 fir-4 fir-8
 PACK ?= out/pack
 gpu-pack: $(VENV)/.dev-installed ## what gpu-train needs of FACES and WILD, in archives of at most 50 MiB in PACK (an hour for the generators)
@@ -129,6 +134,10 @@ results-treatments: $(RESULTS)/manifest.parquet ## verdicts of the default detec
 YUNET ?= $(wildcard ../shared/reference/yunet/face_detection_yunet_2023mar.onnx)
 results-faces: $(VENV)/.dev-installed ## what the face finders find, on the photographs of FACES and WILD and on made scenes
 	PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python benchmarks/face_finders.py $(FACES)/faces.csv $(WILD)/wild.csv $(YUNET:%=--yunet %) --report docs/results/faces.md $(ARGS)
+
+VIDEO := out/video/results
+results-video: $(VENV)/.dev-installed ## clips of WILD and forged clips of the test identities of FACES judged by the default detector: the report (half an hour; resumes)
+	PYTHONPATH=. $(BIN)/python benchmarks/videos.py $(FACES) $(WILD)/video --out $(VIDEO) --report docs/results/video.md $(ARGS)
 
 BENCHMARK := out/benchmark
 benchmark-set: $(VENV)/.dev-installed ## train the generators that are not trained yet, build the benchmark set over FACES, audit it (hours)

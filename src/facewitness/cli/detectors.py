@@ -85,6 +85,7 @@ def calibrate_video(
     """
     from facewitness.detectors import zoo
     from facewitness.evaluation.video import read_clips
+    from facewitness.evaluation.video_calibration import WithoutThresholds
     from facewitness.evaluation.video_calibration import calibrate_video as calibrate
     from facewitness.scanning.pipeline import RESULTS_NAME, scan_paths
 
@@ -97,7 +98,7 @@ def calibrate_video(
         samples += [replace(sample, dataset=name) for sample in found] if separator else found
     wanted, paths = frame_count(frames), [sample.path for sample in samples]
     with output.progress_bars(quiet) as progress:
-        scan_paths(paths, out, zoo.load(detector), workers=workers, progress=progress, frames=wanted)
+        scan_paths(paths, out, WithoutThresholds(zoo.load(detector)), workers=workers, progress=progress, frames=wanted)
     learnt = calibrate(detector, samples, out / RESULTS_NAME)
     typer.echo(f"fake from {learnt.fake_above:.4f}, real below {learnt.real_below:.4f}, spans {learnt.span_above:.4f}")
     for name, count in learnt.counts.items():

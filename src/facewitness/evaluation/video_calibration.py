@@ -1,7 +1,8 @@
 """``facewitness calibrate-video``: thresholds for tracks of videos, learnt on real clips, kept in a detector's card.
 
 The stated rate is one per clip: a clip counts by the highest of its tracks, as a scan counts it. A threshold keeps its
-rate by its upper bound of 95 % (Clopper and Pearson) on all clips together and on each source that has enough of them.
+rate by its upper bound of 95 % (Clopper and Pearson) on all clips together; that of the verdict fake on each source too
+that has enough of them.
 """
 
 from collections.abc import Sequence
@@ -12,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewitness.detectors import cards
+from facewitness.detectors.base import Detector, detect
 from facewitness.evaluation.video import JudgedClip, judge_clips
 from facewitness.metrics.detection import bounded_threshold, upper_bound
-from facewitness.types import FacewitnessError, Sample, VideoCalibration
+from facewitness.types import Detection, FacewitnessError, Sample, VideoCalibration, Views
 
 FAKE_RATE, REAL_RATE = 0.01, 0.05
 
@@ -55,13 +57,14 @@ def calibrated(clips: Sequence[JudgedClip]) -> VideoCalibration:
         raise FacewitnessError(f"in none of {len(clips)} clips was a face seen in {blank.min_frames} frames")
     source = np.array([name for name, _, _ in found])
     score, peak = np.array([[score, peak] for _, score, peak in found]).T
-    fake_above = _threshold(score, source, FAKE_RATE)
+    own = [bounded_threshold(score[source == name], FAKE_RATE) for name in np.unique(source)]
+    fake_above = max([_threshold(score, FAKE_RATE), *(value for value in own if value is not None)])
     groups = {str(name): score[source == name] for name in np.unique(source)}
     return replace(
         blank,
         fake_above=fake_above,
-        real_below=min(fake_above, _threshold(score, source, REAL_RATE)),
-        span_above=_threshold(peak, source, REAL_RATE),
+        real_below=min(fake_above, _threshold(score, REAL_RATE)),
+        span_above=_threshold(peak, REAL_RATE),
         counts={name: len(group) for name, group in groups.items()},
         bounds={
             name: round(upper_bound(int((group >= fake_above).sum()), len(group)), 4) for name, group in groups.items()
@@ -69,11 +72,26 @@ def calibrated(clips: Sequence[JudgedClip]) -> VideoCalibration:
     )
 
 
-def _threshold(values: NDArray[np.float64], source: NDArray[np.str_], rate: float) -> float:
-    """The threshold that keeps a rate on all together, and on each source that has enough; the worst decides."""
-    pooled = bounded_threshold(values, rate)
-    if pooled is None:
+def _threshold(values: NDArray[np.float64], rate: float) -> float:
+    found = bounded_threshold(values, rate)
+    if found is None:
         needed = int(np.ceil(np.log(0.05) / np.log1p(-rate)))
         raise FacewitnessError(f"{len(values)} real clips are too few to promise {rate:.0%}: {needed} are needed")
-    own = [bounded_threshold(values[source == name], rate) for name in np.unique(source)]
-    return float(max([pooled, *(value for value in own if value is not None)]))
+    return float(found)
+
+
+class WithoutThresholds:
+    """A detector without its thresholds for videos: a scan with it stays valid when they are learnt anew."""
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self.card = replace(detector.card, video=None)
+        self.identity = cards.identity(self.card)
+
+    def __call__(self, crops: NDArray[np.uint8]) -> Detection:
+        """As the detector."""
+        return self._detector(crops)
+
+    def detect(self, crops: NDArray[np.uint8], views: Sequence[Views]) -> Detection:
+        """As the detector, whether it has members or not."""
+        return detect(self._detector, crops, views)

@@ -147,24 +147,27 @@ def walk(path: Path, of: Index, goal: list[int], *, threads: int = 1) -> Iterato
     with _opened(path) as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = threads
-        position, damaged = -1, False  # number of the frame decoded last; whether decoding it failed
+        position, sought = -1, 0  # number of the frame decoded last, and of the key frame sought last
+        lost = False  # whether decoding failed, so that it begins again at ``sought``
         while goal and goal[0] < len(of):
-            if of.seekable and (damaged or of.key(goal[0]) > position + 1):
-                container.seek(int(of.stamps[of.key(goal[0])]), stream=stream, backward=True, any_frame=False)
-            damaged = False
             try:
+                if of.seekable and (lost or of.key(goal[0]) > max(position + 1, sought)):
+                    sought = max(sought, of.key(goal[0]))
+                    container.seek(int(of.stamps[sought]), stream=stream, backward=True, any_frame=False)
+                lost = False
                 for frame in container.decode(stream):
                     position = _number(of, frame.pts, position + 1)
                     yield position, frame
-                    if not goal or (of.seekable and goal[0] < len(of) and of.key(goal[0]) > position + 1):
+                    if not goal or (of.seekable and goal[0] < len(of) and of.key(goal[0]) > max(position + 1, sought)):
                         break
                 else:
                     return
             except av.error.FFmpegError:
-                after = of.keys[of.keys > max(position, goal[0] if goal else 0)]
-                if not of.seekable or not len(after) or not goal:
+                after = of.keys[of.keys > max(position, sought)]  # what lies before the next key frame is lost
+                if not of.seekable or not len(after):
                     return
-                position, damaged = int(after[0]) - 1, True  # what lies before the next key frame is lost
+                sought, lost = int(after[0]), True
+                position = sought - 1
                 yield position, None
 
 
@@ -206,7 +209,7 @@ def _opened(path: Path) -> Any:
     try:
         if not path.stat().st_size:
             raise MediaError(Status.UNREADABLE, f"{path}: the file is empty; fetch or copy it again")
-        container = av.open(str(path))
+        container = av.open(str(path), metadata_errors="replace")
     except av.error.FFmpegError as error:
         if isinstance(error, PermissionError):
             raise MediaError(Status.NO_PERMISSION, f"{path}: no permission to read; change its rights") from error
@@ -220,7 +223,10 @@ def _opened(path: Path) -> Any:
     if not container.streams.video:
         container.close()
         raise MediaError(Status.UNSUPPORTED, f"{path}: there is no picture in it, only sound; give the video")
-    context = container.streams.video[0].codec_context
+    context: Any = container.streams.video[0].codec_context  # None of an unknown codec, whatever its type says
+    if context is None:
+        container.close()
+        raise MediaError(Status.UNSUPPORTED, f"{path}: its codec is unknown: corrupt, or of a kind we do not read")
     if context.width * context.height > MAX_PIXELS:
         container.close()
         raise MediaError(Status.TOO_LARGE, f"{path}: {context.width} x {context.height} pixels are more than the limit")

@@ -24,7 +24,7 @@ from facewitness.types import Card, Finding, Report, Shot, Span, Status, Track, 
 
 _EDGE = 1e-6  # of scores: nothing closer to 0 or 1 is told apart
 _CUT = 14.0  # change of thumbnails from the end of a segment to the beginning of the next, in levels of 255
-_SMOOTH_S = 0.8  # to either side: scores are averaged over it before spans are looked for
+_SMOOTH_S = 0.3  # to either side: scores are averaged over it before spans are looked for
 _FEW = 3  # scores that a smoothed one is over at least, and frames that a span has at least
 _NO_APPEARANCE = np.zeros((APPEARANCE_PX, APPEARANCE_PX, 3), np.uint8)
 
@@ -171,15 +171,20 @@ def sharpest(times: NDArray[np.float64], sharpness: NDArray[np.float64], count: 
 
 
 def forged_spans(times: NDArray[np.float64], logits: NDArray[np.float64], above: float) -> list[Span]:
-    """Where the smoothed scores of a track lie at or above a threshold, each to halfway to the frames around it."""
+    """Where the smoothed scores of a track reach a threshold, and around it stay above half their height.
+
+    Half the height lies between the highest and the lowest tenth of the track's smoothed scores, or at the threshold
+    where that is lower. A span goes to halfway to the frames around it.
+    """
     if len(times) < _FEW:
         return []
-    high = smoothed(times, logits) >= logit(np.array(above))
+    smooth, threshold = smoothed(times, logits), float(logit(np.array(above)))
+    high = smooth >= min(threshold, (smooth.max() + np.quantile(smooth, 0.1)) / 2)
     edges = np.r_[times[0], (times[1:] + times[:-1]) / 2, times[-1]]
     bounds = np.flatnonzero(np.diff(np.r_[False, high, False].astype(int)))
     spans = []
     for first, stop in zip(bounds[::2], bounds[1::2], strict=True):
-        if stop - first >= _FEW:
+        if stop - first >= _FEW and smooth[first:stop].max() >= threshold:
             score = 1 / (1 + np.exp(-logits[first:stop].mean()))
             spans.append(Span(round(float(edges[first]), 3), round(float(edges[stop]), 3), round(float(score), 6)))
     return spans

@@ -218,13 +218,12 @@ class _Segment:
         best: tuple[float, int, Any] | None = None
         begun = False
         for number, frame in video.walk(self._task.path, self._of, goal):
-            if number >= stop:
-                break
-            if number < start:
-                continue
             if frame is None:
                 self._damaged += 1
                 goal[0] = max(goal[0], number + 1)
+            if number >= stop:
+                break
+            if number < start or frame is None:
                 continue
             time_s, bright = self._of.time_s(number), video.luma(frame)
             cut = cuts.add(number, shots.thumbnail(bright))
