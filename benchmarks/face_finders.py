@@ -26,7 +26,8 @@ import numpy as np
 
 from facewitness.media import faces, image
 from facewitness.metrics.intervals import wilson
-from facewitness.reporting.markdown import provenance_section, table
+from facewitness.reporting import report
+from facewitness.reporting.markdown import table
 from facewitness.types import Image
 from tests import scenes
 
@@ -41,8 +42,8 @@ SCENES: Mapping[str, tuple[int, Callable[[np.random.Generator, Sequence[scenes.P
     "upright, 24 to 40 px": (60, lambda rng, heads: _scene(rng, heads, SMALL)),
     "turned by any angle": (100, lambda rng, heads: _scene(rng, heads, LARGE, turn=rng.uniform(0, 360), lean=0)),
     "covered by glasses, a hand or a hat": (60, lambda rng, heads: _scene(rng, heads, LARGE, covered=True)),
-    "dark (a sixth of the light)": (60, lambda rng, heads: _scene(rng, heads, LARGE, brightness=1 / 6)),
-    "JPEG 30": (60, lambda rng, heads: _scene(rng, heads, LARGE, quality=30)),
+    "dark (a sixth of the light)": (200, lambda rng, heads: _scene(rng, heads, LARGE, brightness=1 / 6)),
+    "JPEG 30": (200, lambda rng, heads: _scene(rng, heads, LARGE, quality=30)),
     "no face": (200, lambda rng, heads: scenes.scene(rng, heads, _size(rng), 0, LARGE)),
 }
 
@@ -70,23 +71,33 @@ def main() -> int:
             by_scene[kind] = list(pool.map(judge, range(count)))
             print(f"{kind}: {count} scenes", file=sys.stderr)
     costs = list(_costs(finders, options.yunet))
-    report = "\n\n".join(
+    report.write(
+        options.report,
+        "Face finders",
+        "`mtcnn` is the finder of the default detector, `dlib-hog` that of the 0.1 weights"
+        + (", `yunet` the yardstick." if options.yunet else "."),
         [
-            "# Face finders",
-            "`mtcnn` is the finder of detectors to come, `dlib-hog` that of the 0.1 weights"
-            + (", `yunet` the yardstick." if options.yunet else "."),
-            "## Portraits\n\nShare of the photographs with a face that was found and is not doubtful; 95 % intervals.",
-            table(["source", "photographs", *finders], _portrait_rows(by_source, finders)),
-            "## Scenes with known faces\n\nShare of the faces that were found, and false faces in a photograph. "
-            "The limits of `mtcnn` were chosen on other scenes with the same people.",
-            table(["scenes", "photographs", "faces", *finders], _scene_rows(by_scene, finders)),
-            "## Cost\n\nSeconds on one core for one photograph (0.3 megapixels are 640 x 480), the fastest of "
-            f"{TIMES} up to 6 megapixels; the most megabytes that a process held which read and searched the file.",
-            table(["megapixels", "faces", *(f"{name}: s, MB" for name in finders)], costs),
-            provenance_section(["python", *sys.argv], [f"Seed: {SEED}; at most {options.limit} portraits of a source"]),
-        ]
+            report.section(
+                "Portraits",
+                "Share of the photographs with a face that was found and is not doubtful; 95 % intervals.",
+                table(["source", "photographs", *finders], _portrait_rows(by_source, finders)),
+            ),
+            report.section(
+                "Scenes with known faces",
+                "Share of the faces that were found, and false faces in a photograph. "
+                "The limits of `mtcnn` were chosen on other scenes with the same people.",
+                table(["scenes", "photographs", "faces", *finders], _scene_rows(by_scene, finders)),
+            ),
+            report.section(
+                "Cost",
+                "Seconds on one core for one photograph (0.3 megapixels are 640 x 480), the fastest of "
+                f"{TIMES} up to 6 megapixels; the most megabytes that a process held which read and searched the file.",
+                table(["megapixels", "faces", *(f"{name}: s, MB" for name in finders)], costs),
+            ),
+        ],
+        [f"Seed: {SEED}; at most {options.limit} portraits of a source"],
+        ["python", *sys.argv],
     )
-    options.report.write_text(report + "\n", encoding="utf-8")
     print(f"report: {options.report}")
     return 0
 
@@ -205,9 +216,9 @@ def _cost(name: str, yunet: Path | None, path: Path) -> tuple[float, float]:
     rgb = image.read(path)
     taken = []
     for _ in range(TIMES if rgb.size < 2e7 else 1):
-        began = time.perf_counter()
+        began = time.process_time()  # not the clock's: other programs may run beside this one
         _find(name, rgb, yunet)
-        taken.append(time.perf_counter() - began)
+        taken.append(time.process_time() - began)
     return min(taken), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
