@@ -164,7 +164,7 @@ def _tasks(pending: Sequence[File], clips: Clips, store: Store, workers: int, fr
             continue
         shares = 1 if not _is_video(file) or len(pending) >= workers else max(1, min(workers, file.size // SHARE_BYTES))
         clips.expect(file, shares)
-        done = store.parts.done(file)
+        done = store.parts.resume(file)
         tasks += [VideoTask(file.path, frames, part, shares, done) for part in range(shares)]
     return tasks
 
