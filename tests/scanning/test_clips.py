@@ -193,3 +193,15 @@ def test_a_video_is_scanned_from_python_too(movie: Path, whole: Path) -> None:
     assert len(report.tracks) == 1
     broken = facewitness.scan(movie.parent / "none.mp4", Tiring())
     assert broken.status == "unreadable"
+
+
+def test_what_was_kept_of_another_state_of_a_file_is_not_used(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mp4", seconds=32)
+    with pytest.raises(Stopped):
+        scan([path], tmp_path / "out", Tiring(left=4))
+    assert kept(tmp_path / "out") > 0
+    film(path, seconds=12)
+    (again,) = scan([path], tmp_path / "out")
+    (fresh,) = scan([path], tmp_path / "fresh")
+    assert again == fresh
+    assert kept(tmp_path / "out") == 0

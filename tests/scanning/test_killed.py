@@ -16,6 +16,7 @@ import cv2
 import pytest
 
 from tests.fakes import astronaut, save
+from tests.scanning.films import film
 
 pytestmark = pytest.mark.slow
 
@@ -122,3 +123,47 @@ def zombie(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
         return True
+
+
+def segments(out: Path) -> int:
+    """Segments of videos that are kept."""
+    if not (out / "scan.sqlite").exists():
+        return 0
+    with closing(sqlite3.connect(f"file:{out / 'scan.sqlite'}?mode=ro", uri=True)) as connection:
+        try:
+            return int(connection.execute("SELECT count(*) FROM segments").fetchone()[0])
+        except sqlite3.OperationalError:  # not made yet
+            return 0
+
+
+def finished(folder: Path, out: Path) -> str:
+    """Scan to the end and return the results."""
+    process = start(folder, out, 0, 1)
+    output, errors = process.communicate(timeout=180)
+    assert process.returncode == 0, errors
+    assert json.loads(output)["files"] == 1
+    return (out / "results.jsonl").read_text(encoding="utf-8")
+
+
+def killed_in_a_film(folder: Path, out: Path, after: int) -> int:
+    """Kill a scan once so many segments are kept; how many were."""
+    process = start(folder, out, 0.1, 1)
+    limit = time.monotonic() + 180
+    while segments(out) < after:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+    process.kill()
+    process.communicate(timeout=90)
+    assert not (out / "results.jsonl").exists()
+    return segments(out)
+
+
+def test_killed_in_a_film_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
+    film(tmp_path / "films" / "a.mp4", seconds=42)
+    want = finished(tmp_path / "films", tmp_path / "whole")
+    for after in (1, 3):
+        kept = killed_in_a_film(tmp_path / "films", tmp_path / str(after), after)
+        assert after <= kept
+        assert finished(tmp_path / "films", tmp_path / str(after)) == want
+        assert segments(tmp_path / str(after)) == 0

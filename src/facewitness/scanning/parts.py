@@ -56,6 +56,14 @@ class Parts:
             )
             self._connection.executemany("INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
+    def resume(self, file: File) -> frozenset[int]:
+        """The segments of a file that are kept; where there are none, what is left of another state of it goes."""
+        done = self.done(file)
+        if not done:
+            with self._connection:
+                self.drop([file.path])
+        return done
+
     def done(self, file: File) -> frozenset[int]:
         """The segments of a file that are kept."""
         query = "SELECT segment FROM segments WHERE path = ? AND detector = ? AND size = ? AND mtime_ns = ?"

@@ -205,7 +205,7 @@ def _tasks(file: File, clips: Clips, store: Store, most: int, frames: int | None
         return
     shares = max(1, min(most, file.size // SHARE_BYTES)) if _is_video(file) else 1
     clips.expect(file, shares)
-    done = store.parts.done(file)
+    done = store.parts.resume(file)
     yield from (VideoTask(file.path, frames, part, shares, done) for part in range(shares))
 
 

@@ -8,11 +8,12 @@ import hashlib
 import json
 import os
 import sqlite3
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from facewitness.scanning.files import File
 from facewitness.scanning.parts import Parts
@@ -42,6 +43,26 @@ class Row:
     pictures: Mapping[str, Any]
 
 
+class _Connection(sqlite3.Connection):
+    """A connection whose transactions belong to one thread at a time."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> Self:
+        self._lock.acquire()
+        return super().__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Literal[False]:
+        try:
+            return super().__exit__(kind, error, trace)
+        finally:
+            self._lock.release()
+
+
 class Store:
     """Results by file and detector.
 
@@ -54,8 +75,8 @@ class Store:
         text = json.dumps([dict(identity), version], sort_keys=True, default=str)
         self._detector = hashlib.sha256(text.encode()).hexdigest()
         try:
-            # Threads of the pool ask what is done of a video; SQLite itself lets one in at a time.
-            self._connection = sqlite3.connect(path, timeout=30, check_same_thread=False)
+            # Threads of the pool ask what is done of a video; SQLite itself lets one statement in at a time.
+            self._connection = sqlite3.connect(path, timeout=30, check_same_thread=False, factory=_Connection)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = NORMAL")
             found = self._connection.execute("PRAGMA user_version").fetchone()[0]
