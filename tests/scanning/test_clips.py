@@ -119,7 +119,7 @@ def kept(out: Path) -> int:
         return int(connection.execute("SELECT count(*) FROM segments").fetchone()[0])
 
 
-@pytest.mark.parametrize("after", [4, 9])
+@pytest.mark.parametrize("after", [5, 6])
 def test_a_scan_that_stopped_goes_on_inside_the_video(after: int, whole: Path, movie: Path, tmp_path: Path) -> None:
     with pytest.raises(Stopped):
         scan([movie], tmp_path, Tiring(left=after))
@@ -198,7 +198,7 @@ def test_a_video_is_scanned_from_python_too(movie: Path, whole: Path) -> None:
 def test_what_was_kept_of_another_state_of_a_file_is_not_used(tmp_path: Path) -> None:
     path = film(tmp_path / "a.mp4", seconds=32)
     with pytest.raises(Stopped):
-        scan([path], tmp_path / "out", Tiring(left=4))
+        scan([path], tmp_path / "out", Tiring(left=6))
     assert kept(tmp_path / "out") > 0
     film(path, seconds=12)
     (again,) = scan([path], tmp_path / "out")

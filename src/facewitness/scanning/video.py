@@ -26,7 +26,7 @@ FRAMES = 32
 STEP_S = 0.25
 """Seconds between the frames that are looked at, at the beginning of a shot; less in short clips."""
 
-SEGMENT_S, LONGEST_SEGMENT_S = 10.0, 60.0
+SEGMENT_S, LONGEST_SEGMENT_S = 20.0, 60.0
 APPEARANCE_PX = 8
 _FEWEST = 32  # frames of a segment
 _HDR = (16, 18)  # transfer characteristics of ITU-T H.273: PQ, HLG
