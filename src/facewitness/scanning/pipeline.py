@@ -1,7 +1,8 @@
 """Files and folders: worker processes beside the detector, every result kept when it is made, a report at the end.
 
-What the output folder holds: ``results.jsonl`` (one object for each file of this scan), ``report.html``, ``overlays/``
-and ``scan.sqlite``, from which a scan that was killed goes on. The work on one photograph is in ``scanning.image``.
+What the output folder holds: ``results.jsonl`` (one object for each file of this scan), ``results.csv``,
+``report.html``, ``overlays/`` and ``scan.sqlite``, from which a scan that was killed goes on; of a case also what
+``scanning.case`` says. The work on one photograph is in ``scanning.image``.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from facewitness import __version__, storage
 from facewitness.compute.pool import cores
 from facewitness.compute.progress import Progress, ProgressEvent
 from facewitness.media import faces
-from facewitness.scanning import overlay, report
+from facewitness.scanning import checksums, overlay, report, table
 from facewitness.scanning.files import OVERLAYS_NAME, STORE_NAME, File, Listing, collect
 from facewitness.scanning.image import Prepared, judge, run
-from facewitness.scanning.pool import WorkerPool
+from facewitness.scanning.pool import TIME_LIMIT_S, WorkerPool
 from facewitness.scanning.stability import checked
 from facewitness.scanning.store import Row, Store
 from facewitness.scanning.variants import TREATMENTS
@@ -76,6 +77,9 @@ def scan_paths(
     device: str = "auto",
     stable: bool = False,
     adjust: Callable[[Detector], Detector] | None = None,
+    as_case: bool = False,
+    exclude: Sequence[str] = (),
+    time_limit_s: float | None = None,
 ) -> Summary:
     """Scan files and folders into ``out``; files that an earlier scan into ``out`` has done are not looked at again.
 
@@ -90,6 +94,9 @@ def scan_paths(
         device: see ``detectors.zoo.load``.
         stable: judge each face again as ``scanning.stability`` says.
         adjust: gives the detector other thresholds; see ``scanning.profile.thresholds``.
+        as_case: also write the case file; see ``scanning.case``.
+        exclude: see ``scanning.files.collect``.
+        time_limit_s: seconds without an answer after which a file is given up; it is then read by a worker process.
 
     Raises:
         CardError: the detector cannot be used.
@@ -97,7 +104,7 @@ def scan_paths(
         KeyboardInterrupt: as it came, after the results so far were written.
     """
     began = time.monotonic()
-    listing = collect(paths, out)
+    listing = collect(paths, out, exclude)
     ready = load_detector(detector, alone=workers == 0 or len(listing.files) <= FEW, device=device)
     ready = ready if adjust is None else adjust(ready)
     faces.check(ready.card.crop)
@@ -110,26 +117,29 @@ def scan_paths(
         resumed = len(listing.files) - len(pending)
         scanned = 0
         try:
-            count_of = _workers(workers, len(pending))
-            for count in _scan(pending, ready, store, out / OVERLAYS_NAME, count_of, stable):
+            prepared = _prepared(pending, ready, _workers(workers, len(pending), time_limit_s), stable, time_limit_s)
+            for count in _scan(pending, prepared, ready, store, out / OVERLAYS_NAME):
                 scanned += count
                 if progress is not None:
                     progress(ProgressEvent("scanning", resumed + scanned, len(listing.files)))
         except KeyboardInterrupt as error:
             interruption = error
         with _writing(out):
-            summary = _finish(listing, store, ready, out, command, interruption is not None, on_failure)
+            summary = _finish(listing, store, ready, out, command, interruption is not None, on_failure, as_case)
     if interruption is not None:
         raise interruption
+    if as_case:
+        with _writing(out):
+            checksums.write(out)  # after the store is closed
     return replace(summary, scanned=scanned, resumed=resumed, time_s=time.monotonic() - began)
 
 
 def _scan(
-    pending: Sequence[File], detector: Detector, store: Store, overlays: Path, workers: int, stable: bool
+    pending: Sequence[File], groups: Iterator[list[Prepared]], detector: Detector, store: Store, overlays: Path
 ) -> Iterator[int]:
-    """Scan the files group by group, keep each group's results, and yield how many files it had."""
+    """Judge the files group by group, keep each group's results, and yield how many files it had."""
     files = {file.path: file for file in pending}
-    for group in _prepared(list(files), detector, workers, stable):
+    for group in groups:
         rows = []
         for prepared, detection in _detected(group, detector):
             result = checked(judge(prepared, detection, detector.card, detector.identity), prepared, detector)
@@ -141,14 +151,16 @@ def _scan(
         yield len(group)
 
 
-def _prepared(paths: list[Path], detector: Detector, workers: int, stable: bool) -> Iterator[list[Prepared]]:
+def _prepared(
+    pending: Sequence[File], detector: Detector, workers: int, stable: bool, time_limit_s: float | None
+) -> Iterator[list[Prepared]]:
     profile = detector.card.crop
     if not workers:
-        for path in paths:
-            yield [guarded(path, profile, overlay.PREVIEW_PX, stable)]
+        for file in pending:
+            yield [guarded(file.path, profile, overlay.PREVIEW_PX, stable)]
         return
-    with WorkerPool(workers, profile, overlay.PREVIEW_PX, stable=stable) as pool:
-        yield from pool.results(paths)
+    with WorkerPool(workers, profile, overlay.PREVIEW_PX, time_limit_s or TIME_LIMIT_S, stable) as pool:
+        yield from pool.results([file.path for file in pending])
 
 
 def _detected(group: Sequence[Prepared], detector: Detector) -> Iterator[tuple[Prepared, Detection | None]]:
@@ -194,6 +206,7 @@ def _finish(
     command: Sequence[str],
     interrupted: bool,
     on_failure: FailureCallback | None,
+    as_case: bool,
 ) -> Summary:
     """Write ``results.jsonl`` and ``report.html`` from the store, each whole or not at all."""
     statuses: Counter[str] = Counter()
@@ -212,6 +225,11 @@ def _finish(
     missing = len(listing.files) + len(listing.problems) - summary.files
     counts = report.Counts(statuses, verdicts, listing.passed_over, listing.repeated, missing if interrupted else 0)
     storage.write_text(out / REPORT_NAME, written.html(counts, detector.card, command))
+    table.write(out / RESULTS_NAME, out / table.NAME)
+    if as_case and not interrupted:
+        from facewitness.scanning import case  # the PDF library is not loaded without need
+
+        case.write(out, written, counts, detector.card, command)
     return summary
 
 
@@ -224,7 +242,7 @@ def _entries(
     for file in listing.files:
         row = store.get(file)
         if row is not None:  # None only where a scan was interrupted
-            yield row.entry, row.pictures
+            yield row.entry, {**row.pictures, "bytes": file.size}
 
 
 def load_detector(detector: str | Path | Detector, device: str, alone: bool = False) -> Detector:
@@ -236,10 +254,12 @@ def load_detector(detector: str | Path | Detector, device: str, alone: bool = Fa
     return zoo.load(detector, None if alone else max(1, cores() // 3), device)
 
 
-def _workers(asked: int | None, files: int) -> int:
+def _workers(asked: int | None, files: int, time_limit_s: float | None = None) -> int:
     if asked is not None:
         return min(asked, files)
-    return 0 if files <= FEW else min(files, max(2, cores() - cores() // 3))
+    if files <= FEW:
+        return 0 if time_limit_s is None else min(1, files)
+    return min(files, max(2, cores() - cores() // 3))
 
 
 @contextmanager
