@@ -33,6 +33,9 @@ from facewitness.types import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from facewitness.curation.prepare import prepare
     from facewitness.detectors.base import Detector
     from facewitness.evaluation.evaluate import evaluate
@@ -102,22 +105,33 @@ def load(detector: str | PathLike[str] = "default", threads: int | None = None, 
     return zoo.load(detector if isinstance(detector, str) else Path(detector), threads, device)
 
 
-def scan(path: str | PathLike[str], detector: str | PathLike[str] | Detector = "default") -> Report:
+def scan(
+    source: str | PathLike[str] | bytes | NDArray[np.uint8],
+    detector: str | PathLike[str] | Detector = "default",
+    *,
+    stability: bool = False,
+) -> Report:
     """Find, score and locate every face of one photograph or video.
 
     A file that gives no picture is a status of the report, not an exception. Hand in a loaded detector when there are
     many photographs, or use ``facewitness scan``, which overlaps the work and resumes.
 
+    Args:
+        source: a file, its bytes, or pixels (H, W, 3) uint8 RGB, upright. An address is not fetched.
+        detector: a name or folder as of ``load``, or a loaded one.
+        stability: judge each face again under mild changes; a verdict that flips is ``inconclusive``.
+
     Raises:
         CardError: the detector cannot be loaded.
+        ValueError: pixels of another shape or type.
     """
     from facewitness.media import animation, video
+    from facewitness.scanning.single import scan as scan_one
 
     ready = load(detector) if isinstance(detector, (str, PathLike)) else detector
-    if Path(path).suffix.lower() in video.SUFFIXES or animation.is_long(Path(path)):
+    source = Path(source) if isinstance(source, (str, PathLike)) else source
+    if isinstance(source, Path) and (source.suffix.lower() in video.SUFFIXES or animation.is_long(source)):
         from facewitness.scanning.clips import scan as scan_video
 
-        return scan_video(Path(path), ready)
-    from facewitness.scanning.image import scan as scan_image
-
-    return scan_image(Path(path), ready)
+        return scan_video(source, ready)
+    return scan_one(source, ready, stable=stability)

@@ -3,7 +3,8 @@
 Nothing is decided here that a caller of the library would miss. Every import that costs time is inside the command that
 needs it, so that ``facewitness --help`` answers at once and a scan never loads what only training needs.
 
-Exit codes: 0 done; 1 it could not be done (one line on stderr says why and what to do); 2 wrong usage; 130 interrupted.
+Exit codes: 0 done; 1 it could not be done (one line on stderr says why and what to do); 2 wrong usage; 130 interrupted;
+3, 4 and 5 what ``scan --fail-on`` asks for.
 """
 
 from typing import Annotated
@@ -12,6 +13,7 @@ import typer
 
 from facewitness import __version__
 from facewitness.cli.calibrate import calibrate_app
+from facewitness.cli.case import case_app
 from facewitness.cli.data import data_app
 from facewitness.cli.detectors import detectors_app
 from facewitness.cli.errors import CommandGroup
@@ -29,7 +31,6 @@ app = typer.Typer(
     help="Detects and locates manipulated faces in photographs; how far that holds for methods absent from training is "
     "measured in its documentation.",
     epilog="Example: facewitness scan photo.jpg holiday/ --out report",
-    add_completion=False,
     pretty_exceptions_enable=False,
     **STYLE,
 )
@@ -42,6 +43,7 @@ def _add(group: typer.Typer, name: str, summary: str, example: str) -> None:
 app.add_typer(scan_app)
 app.add_typer(serve_app)
 app.add_typer(calibrate_app)
+_add(case_app, "case", "Check a case file.", "verify case-17")
 _add(forge_app, "forge", "Make forgeries with exact masks.", "photos/ --out forged --method selfblend")
 _add(data_app, "data", "Prepare, audit, divide and show data sets.", "audit forged/manifest.parquet")
 app.add_typer(train_app)

@@ -38,6 +38,25 @@ def scan_summary(summary: Summary) -> None:
     typer.echo(f"report: {summary.out / 'report.html'}")
 
 
+def results(folder: Path, maps: bool) -> None:
+    """Print the lines of ``results.jsonl``; without ``maps``, those of a folder that is about to go."""
+    with (folder / "results.jsonl").open(encoding="utf-8") as lines:
+        for line in lines:
+            entry = json.loads(line)
+            if not maps:
+                entry["faces"] = [{**face, "map": None} for face in entry["faces"]]
+            typer.echo(json.dumps(entry, ensure_ascii=False))
+
+
+def case(folder: Path, to_stderr: bool) -> None:
+    """Where a case is, and the one number by which all of it can be told later."""
+    from facewitness import storage
+    from facewitness.scanning import checksums
+
+    seal = storage.sha256(folder / checksums.NAME)
+    typer.echo(f"case: {folder / 'case.pdf'}; SHA-256 of {checksums.NAME}, to be kept elsewhere: {seal}", err=to_stderr)
+
+
 def failure(item: Mapping[str, Any]) -> None:
     """Print one line on stderr for a file that gave no picture."""
     line = f"{item['status']}: {item['path']}: {'; '.join(item['notes'])}"
@@ -60,8 +79,8 @@ def _notes(results: Sequence[Mapping[str, Any]]) -> None:
 
     for result in results:
         if result["status"] not in FAILURES:  # which have a line of their own
-            for note in result["notes"]:
-                typer.echo(f"{_printable(result['path'])}: {note}")
+            for said in (result["statement"], *result["notes"]):
+                typer.echo(f"{_printable(result['path'])}: {said}")
         for one in result.get("provenance", ()):
             if one["kind"] not in ("jpeg", "no_metadata"):
                 said = f"{EVIDENCE_WORDS[one['kind']]}: {one['seen']} Proves: {one['proves']}"

@@ -4,9 +4,11 @@ Nothing is opened here. What cannot be listed is a problem with a status, not an
 """
 
 import errno
+import fnmatch
 import os
+import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,12 +48,19 @@ class Listing:
     repeated: int = 0  # links to, or second mentions of, files listed already
 
 
-def collect(paths: Sequence[Path], out: Path | None = None) -> Listing:
+def collect(paths: Sequence[Path], out: Path | None = None, exclude: Sequence[str] = ()) -> Listing:
     """Search ``paths``, following links but never twice to the same place.
 
     The output folder of this scan and the pictures of earlier ones are left out, so that a scan never scans itself.
+
+    Args:
+        paths: files as they are, and folders.
+        out: the output folder.
+        exclude: patterns as of a shell; what is below a folder of ``paths`` is left out where its name, or its path
+            from that folder on, matches one.
     """
     listing = Listing()
+    leave_out = _matcher(exclude)
     seen: set[str] = set()  # real paths of files and of folders
     excluded = None if out is None else os.path.realpath(out)
     for path in paths:
@@ -62,13 +71,23 @@ def collect(paths: Sequence[Path], out: Path | None = None) -> Listing:
             listing.problems.append(_problem(absolute, error))
             continue
         if stat.S_ISDIR(information.st_mode):
-            _folder(absolute, listing, seen, excluded)
+            _folder(absolute, listing, seen, excluded, leave_out)
         else:
             _file(absolute, os.path.realpath(absolute), information, listing, seen)
     return listing
 
 
-def _folder(top: str, listing: Listing, seen: set[str], excluded: str | None) -> None:
+def _matcher(exclude: Sequence[str]) -> Callable[[str, str], bool]:
+    """What says of a path, and of the folder it was found below, whether it is to be left out."""
+    if not exclude:
+        return lambda path, top: False
+    one = re.compile("|".join(f"(?:{fnmatch.translate(pattern.rstrip('/'))})" for pattern in exclude))
+    return lambda path, top: bool(one.match(os.path.basename(path)) or one.match(os.path.relpath(path, top)))
+
+
+def _folder(
+    top: str, listing: Listing, seen: set[str], excluded: str | None, leave_out: Callable[[str, str], bool]
+) -> None:
     waiting = [(top, os.path.realpath(top))]
     while waiting:
         folder, real = waiting.pop()
@@ -77,7 +96,7 @@ def _folder(top: str, listing: Listing, seen: set[str], excluded: str | None) ->
         seen.add(real)
         try:
             with os.scandir(folder) as entries:
-                names = sorted(entries, key=lambda entry: entry.name)
+                names = sorted((one for one in entries if not leave_out(one.path, top)), key=lambda entry: entry.name)
         except OSError as error:
             listing.problems.append(_problem(folder, error))
             continue

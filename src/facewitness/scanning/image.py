@@ -7,7 +7,7 @@ one after the other, a scan of a folder is many of the first beside batches of t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,20 +78,6 @@ class Prepared:
     last: bool = True  # whether no further part of this file follows
 
 
-def scan(path: Path, detector: Detector) -> Report:
-    """Read a photograph, find all its faces, score each, and put the maps back on the photograph's grid.
-
-    A file that gives no score gives a status instead; nothing is raised for it.
-
-    Raises:
-        CardError: the detector's crop profile is not one of this version, or its scores are not numbers.
-    """
-    faces.check(detector.card.crop)
-    prepared = prepare(path, detector.card.crop)
-    detection = None if prepared.crops is None else run(detector, prepared.crops, prepared.views)
-    return judge(prepared, detection, detector.card, detector.identity)
-
-
 def prepare(path: Path, profile: CropProfile, preview_px: int = 0, stable: bool = False) -> Prepared:
     """Hash and read a file, find its faces and crop them.
 
@@ -104,6 +90,15 @@ def prepare(path: Path, profile: CropProfile, preview_px: int = 0, stable: bool 
         provenance = metadata.inspect(path)
     except MediaError as error:
         return Prepared(path, digest, error.status, (_without_path(str(error), path),))
+    found = search(path, frames, profile, preview_px, stable)
+    notes = (DECLARED,) if any(one.synthetic for one in provenance) else ()
+    return replace(found, sha256=digest, provenance=provenance, notes=(*found.notes, *notes))
+
+
+def search(
+    path: Path, frames: image.Frames, profile: CropProfile, preview_px: int = 0, stable: bool = False
+) -> Prepared:
+    """Find and crop the faces of pictures that are read already; ``path`` only names them."""
     prepared, crops, views = [], [], []
     treated: list[dict[str, Shown]] = []
     for number, rgb in zip(frames.numbers, frames.images, strict=True):
@@ -121,15 +116,14 @@ def prepare(path: Path, profile: CropProfile, preview_px: int = 0, stable: bool 
     shown = {face.frame for face in prepared} if preview_px else set()
     return Prepared(
         path,
-        digest,
+        None,
         _file_status(prepared),
-        (*searched, *_notes(prepared, profile, shape), *((DECLARED,) if any(e.synthetic for e in provenance) else ())),
+        (*searched, *_notes(prepared, profile, shape)),
         (shape[0], shape[1]),
         tuple(prepared),
         np.stack(crops) if crops else None,
         tuple(views) if profile.further else (),
         {n: preview(rgb, preview_px) for n, rgb in zip(frames.numbers, frames.images, strict=True) if n in shown},
-        provenance=provenance,
         variants=variants.stacked(treated),
     )
 

@@ -1,7 +1,8 @@
 """Files and folders: worker processes beside the detector, every result kept when it is made, a report at the end.
 
-What the output folder holds: ``results.jsonl`` (one object for each file of this scan), ``report.html``, ``overlays/``
-and ``scan.sqlite``, from which a scan that was killed goes on. The work on one photograph is in ``scanning.image``.
+What the output folder holds: ``results.jsonl`` (one object for each file of this scan), ``results.csv``,
+``report.html``, ``overlays/`` and ``scan.sqlite``, from which a scan that was killed goes on; of a case also what
+``scanning.case`` says. The work on one photograph is in ``scanning.image``.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from facewitness import __version__, storage
 from facewitness.compute.pool import cores
 from facewitness.compute.progress import Progress, ProgressEvent
 from facewitness.media import faces
-from facewitness.scanning import overlay, report
+from facewitness.scanning import checksums, overlay, report, table
 from facewitness.scanning.clips import Clips
 from facewitness.scanning.files import OVERLAYS_NAME, STORE_NAME, File, Listing, collect
 from facewitness.scanning.image import Prepared, judge, run
-from facewitness.scanning.pool import WorkerPool
+from facewitness.scanning.pool import TIME_LIMIT_S, WorkerPool
 from facewitness.scanning.stability import checked
 from facewitness.scanning.store import Row, Store
 from facewitness.scanning.variants import TREATMENTS
@@ -82,6 +83,9 @@ def scan_paths(
     frames: int | None = FRAMES,
     stable: bool = False,
     adjust: Callable[[Detector], Detector] | None = None,
+    as_case: bool = False,
+    exclude: Sequence[str] = (),
+    time_limit_s: float | None = None,
 ) -> Summary:
     """Scan files and folders into ``out``; files that an earlier scan into ``out`` has done are not looked at again.
 
@@ -97,6 +101,9 @@ def scan_paths(
         frames: of videos, those of each face that are looked for, see ``scanning.video``; None looks at every frame.
         stable: judge each face again as ``scanning.stability`` says.
         adjust: gives the detector other thresholds; see ``scanning.profile.thresholds``.
+        as_case: also write the case file; see ``scanning.case``.
+        exclude: see ``scanning.files.collect``.
+        time_limit_s: seconds without an answer after which a file is given up; it is then read by a worker process.
 
     Raises:
         CardError: the detector cannot be used.
@@ -104,7 +111,7 @@ def scan_paths(
         KeyboardInterrupt: as it came, after the results so far were written.
     """
     began = time.monotonic()
-    listing = collect(paths, out)
+    listing = collect(paths, out, exclude)
     alone = workers == 0 or not _worth_workers(listing.files)
     ready = load_detector(detector, device, alone)
     ready = ready if adjust is None else adjust(ready)
@@ -120,7 +127,7 @@ def scan_paths(
         resumed = len(listing.files) - len(pending)
         scanned = 0
         try:
-            count = _workers(workers, pending)
+            count = _workers(workers, pending, time_limit_s)
             shares = count if len(pending) < count else 1
             how: dict[str, Any] = {
                 "workers": count,
@@ -128,6 +135,7 @@ def scan_paths(
                 "shares": shares,
                 "progress": progress,
                 "stable": stable,
+                "time_limit_s": time_limit_s,
             }
             for rows in stream(pending, ready, store, out / OVERLAYS_NAME, **how):
                 scanned += len(rows)
@@ -136,9 +144,12 @@ def scan_paths(
         except KeyboardInterrupt as error:
             interruption = error
         with _writing(out):
-            summary = _finish(listing, store, ready, out, command, interruption is not None, on_failure)
+            summary = _finish(listing, store, ready, out, command, interruption is not None, on_failure, as_case)
     if interruption is not None:
         raise interruption
+    if as_case:
+        with _writing(out):
+            checksums.write(out)  # after the store is closed
     return replace(summary, scanned=scanned, resumed=resumed, time_s=time.monotonic() - began)
 
 
@@ -152,6 +163,7 @@ def stream(
     frames: int | None = FRAMES,
     shares: int = 1,
     stable: bool = False,
+    time_limit_s: float | None = None,
     progress: Progress = None,
 ) -> Iterator[list[Row]]:
     """Scan files group by group, keep each group's results in the store and yield them.
@@ -165,6 +177,7 @@ def stream(
         frames: see ``scan_paths``.
         shares: at most so many workers share a video.
         stable: judge each face of a photograph again as ``scanning.stability`` says.
+        time_limit_s: see ``scan_paths``.
         progress: receives an event for each segment of a video.
 
     Raises:
@@ -178,7 +191,7 @@ def stream(
             known[file.path] = file
             yield from _tasks(file, clips, store, shares, frames)
 
-    for group in _prepared(tasks(), detector, workers, stable):
+    for group in _prepared(tasks(), detector, workers, stable, time_limit_s):
         rows = []
         for answer, detection in _detected(group, detector):
             path = answer.path
@@ -209,14 +222,16 @@ def _tasks(file: File, clips: Clips, store: Store, most: int, frames: int | None
     yield from (VideoTask(file.path, frames, part, shares, done) for part in range(shares))
 
 
-def _prepared(tasks: Iterable[Task], detector: Detector, workers: int, stable: bool) -> Iterator[list[Chunk]]:
+def _prepared(
+    tasks: Iterable[Task], detector: Detector, workers: int, stable: bool, time_limit_s: float | None
+) -> Iterator[list[Chunk]]:
     profile = detector.card.crop
     if not workers:
         for task in tasks:
             for chunk in chunks(task, profile, overlay.PREVIEW_PX, stable):
                 yield [chunk]
         return
-    with WorkerPool(workers, profile, overlay.PREVIEW_PX, stable=stable) as pool:
+    with WorkerPool(workers, profile, overlay.PREVIEW_PX, time_limit_s or TIME_LIMIT_S, stable) as pool:
         yield from pool.results(tasks)
 
 
@@ -266,6 +281,7 @@ def _finish(
     command: Sequence[str],
     interrupted: bool,
     on_failure: FailureCallback | None,
+    as_case: bool,
 ) -> Summary:
     """Write ``results.jsonl`` and ``report.html`` from the store, each whole or not at all."""
     statuses: Counter[str] = Counter()
@@ -284,6 +300,11 @@ def _finish(
     missing = len(listing.files) + len(listing.problems) - summary.files
     counts = report.Counts(statuses, verdicts, listing.passed_over, listing.repeated, missing if interrupted else 0)
     storage.write_text(out / REPORT_NAME, written.html(counts, detector.card, command))
+    table.write(out / RESULTS_NAME, out / table.NAME)
+    if as_case and not interrupted:
+        from facewitness.scanning import case  # the PDF library is not loaded without need
+
+        case.write(out, written, counts, detector.card, command)
     return summary
 
 
@@ -296,7 +317,7 @@ def _entries(
     for file in listing.files:
         row = store.get(file)
         if row is not None:  # None only where a scan was interrupted
-            yield row.entry, row.pictures
+            yield row.entry, {**row.pictures, "bytes": file.size}
 
 
 def load_detector(detector: str | Path | Detector, device: str, alone: bool = False) -> Detector:
@@ -308,11 +329,13 @@ def load_detector(detector: str | Path | Detector, device: str, alone: bool = Fa
     return zoo.load(detector, None if alone else max(1, cores() // 3), device)
 
 
-def _workers(asked: int | None, files: Sequence[File]) -> int:
+def _workers(asked: int | None, files: Sequence[File], time_limit_s: float | None = None) -> int:
     work = sum(1 + file.size // SHARE_BYTES if _is_video(file) else 1 for file in files)
     if asked is not None:
         return min(asked, work)
-    return min(work, worker_count()) if _worth_workers(files) else 0
+    if _worth_workers(files):
+        return min(work, worker_count())
+    return 0 if time_limit_s is None else min(1, work)
 
 
 def worker_count() -> int:

@@ -19,7 +19,7 @@ from facewitness.scanning import overlay
 from facewitness.scanning.files import OVERLAYS_NAME
 from facewitness.scanning.image import versions
 from facewitness.scanning.video_view import view
-from facewitness.scanning.words import EVIDENCE_WORDS, STATUS_WORDS, VERDICT_WORDS
+from facewitness.scanning.words import EVIDENCE_WORDS, STATUS_WORDS, VERDICT_WORDS, meanings
 from facewitness.types import Card, Status, Verdict
 
 SHOWN = 500
@@ -50,43 +50,49 @@ class ScanReport:
     overlays: Path
     _order: "count[int]" = field(default_factory=count)
     _shown: list[tuple[float, int, Mapping[str, Any], Mapping[str, Any]]] = field(default_factory=list)
-    _listed: list[Mapping[str, Any]] = field(default_factory=list)
+    listed: list[Mapping[str, Any]] = field(default_factory=list)
+    date: datetime = field(default_factory=lambda: datetime.now().astimezone())
 
     def add(self, entry: Mapping[str, Any], pictures: Mapping[str, Any]) -> None:
         """Take in one file: its object of ``results.jsonl`` and what ``overlay.write`` gave for it."""
         if entry["score"] is None:
-            if len(self._listed) < LISTED:
-                self._listed.append(entry)
+            if len(self.listed) < LISTED:
+                self.listed.append(entry)
             return
         item = (float(entry["score"]), -next(self._order), entry, pictures)
         (heapq.heappush if len(self._shown) < SHOWN else heapq.heappushpop)(self._shown, item)
 
+    def ranked(self) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+        """Return the scored files that are shown, the most suspicious first, each with its pictures."""
+        return [item[2:] for item in sorted(self._shown, key=lambda item: item[:2], reverse=True)]
+
     def html(self, counts: Counts, card: Card, command: Sequence[str]) -> str:
         """Return the whole report."""
-        ranked = sorted(self._shown, key=lambda item: item[:2], reverse=True)
+        ranked = self.ranked()
         scored = counts.statuses.get(Status.OK.value, 0)
         return render(
             "facewitness.scanning",
             "report.html",
             escape=True,
-            date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+            date=self.date.strftime("%Y-%m-%d %H:%M %Z"),
             total=sum(counts.statuses.values()),
-            tiles=_tiles(counts, scored),
-            warnings=_warnings(counts, card, scored, len(ranked)),
+            tiles=tiles(counts, scored),
+            warnings=warnings(counts, card, scored, len(ranked)),
             card=card,
             calibration=card.calibration,
+            meanings=meanings(card.calibration) if card.calibration else (),
             colours=", ".join(overlay.colour_bar()),
             words=VERDICT_WORDS,
             status_words=STATUS_WORDS,
             evidence_words=EVIDENCE_WORDS,
-            files=((entry, pictures) for _, _, entry, pictures in ranked),
+            files=ranked,
             embed=_embedder(self.overlays),
             video=view,
             overlays=OVERLAYS_NAME,
             file_name=lambda path: PurePosixPath(path.replace("\\", "/")).name,
-            listed=self._listed,
+            listed=self.listed,
             unscored=sum(counts.statuses.values()) - scored,
-            origin=_origin(card, command),
+            origin=origin(card, command),
         )
 
 
@@ -105,17 +111,18 @@ def _embedder(overlays: Path) -> Callable[[str], str | None]:
     return embed
 
 
-def _tiles(counts: Counts, scored: int) -> list[tuple[str, int, str]]:
+def tiles(counts: Counts, scored: int) -> list[tuple[str, int, str]]:
     """Return the words, count and class of each tile but the first."""
-    tiles = [(VERDICT_WORDS[v.value], counts.verdicts.get(v.value, 0), v.value) for v in reversed(Verdict)]
+    found = [(VERDICT_WORDS[v.value], counts.verdicts.get(v.value, 0), v.value) for v in reversed(Verdict)]
     unjudged = scored - sum(counts.verdicts.values())
     if unjudged:
-        tiles = [(VERDICT_WORDS[None], unjudged, "unjudged")]
+        found = [(VERDICT_WORDS[None], unjudged, "unjudged")]
     failed = [status.value for status in Status if status is not Status.OK and counts.statuses.get(status.value)]
-    return tiles + [(STATUS_WORDS[name].capitalize(), counts.statuses[name], "failure") for name in failed]
+    return found + [(STATUS_WORDS[name].capitalize(), counts.statuses[name], "failure") for name in failed]
 
 
-def _warnings(counts: Counts, card: Card, scored: int, shown: int) -> list[str]:
+def warnings(counts: Counts, card: Card, scored: int, shown: int) -> list[str]:
+    """Return what a reader has to know before the results."""
     lines = []
     if counts.missing:
         lines.append(
@@ -132,7 +139,8 @@ def _warnings(counts: Counts, card: Card, scored: int, shown: int) -> list[str]:
     return lines
 
 
-def _origin(card: Card, command: Sequence[str]) -> dict[str, str]:
+def origin(card: Card, command: Sequence[str]) -> dict[str, str]:
+    """Return how results came about, by name."""
     crop, calibration = card.crop, card.calibration
     return {
         "Command": shlex.join(command) if command else "called from Python",

@@ -65,3 +65,23 @@ def _place(verdict: Verdict, calibration: Calibration) -> str:
     if verdict is Verdict.INCONCLUSIVE:
         return f"Between {real}, and {fake}: no verdict."
     return f"Below {real}: like {rate_words(1 - calibration.real_rate)} of them. No proof that it is real."
+
+
+def meanings(calibration: Calibration) -> list[tuple[str, str]]:
+    """Each verdict and what it means with these thresholds, the most serious first."""
+    rate, real_rate = calibration.fake_rate, calibration.real_rate
+    fake, real = f"{calibration.fake_above:.3f}", f"{calibration.real_below:.3f}"
+    whom = f"photographs like those of the profile {calibration.profile}" if calibration.profile else "faces"
+    if rate is None:
+        worth = "This threshold was given by hand: its rate of false alarms is not known."
+    else:
+        worth = f"At this threshold no more than {100 * rate:.3g} in 100 real {whom} are called fake by mistake."
+    return [
+        ("fake", f"{fake} or more. {worth}"),
+        ("inconclusive", f"from {real} to {fake}. The detector does not know. Look for other evidence."),
+        (
+            "real",
+            f"below {real}, where {100 - 100 * real_rate:.3g} in 100 real {whom} lie. A forgery of a kind that the "
+            "detector does not see can lie here too: this proves nothing.",
+        ),
+    ]
