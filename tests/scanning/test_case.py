@@ -20,6 +20,7 @@ from facewitness.scanning.checksums import NAME, Difference, verify
 from facewitness.scanning.pipeline import scan_paths
 from facewitness.types import Report, ScanError
 from tests.fakes import FAKE_CARD, FakeDetector, astronaut, crowd, save, texture
+from tests.scanning import films
 
 COMMAND = ["facewitness", "scan", "my photos"]
 
@@ -169,3 +170,15 @@ def test_a_case_without_calibration_promises_nothing(tmp_path: Path) -> None:
     assert "No verdict" in pdf_text(tmp_path / "case")
     assert "in 100" not in pdf_text(tmp_path / "case")
     assert Report.from_json(next(iter(entries(tmp_path / "case").values()))).statement.startswith("The detector is not")
+
+
+def test_a_video_has_a_row_and_a_picture_for_each_person(tmp_path: Path) -> None:
+    movie = films.film(tmp_path / "movie.mp4", seconds=4)
+    out = tmp_path / "case"
+    scan_paths([movie], out, FakeDetector(), workers=0, as_case=True)
+    assert "person 1: from 0.0 to" in pdf_text(out)
+    with (out / "results.csv").open(encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    (track,) = entries(out)["movie.mp4"]["tracks"]
+    assert (row["face"], row["start_s"], float(row["face_score"])) == ("1", "0.0", track["score"])
+    assert verify(out) == []
