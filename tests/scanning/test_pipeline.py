@@ -300,7 +300,7 @@ def test_workers_are_chosen_by_cores_and_files(monkeypatch: pytest.MonkeyPatch) 
     assert workers(None, 1000) == 11
     assert workers(3, 1000) == 3
     assert workers(3, 2) == 2
-    assert workers(None, 0, 500_000) == 1
+    assert workers(None, 0, 400_000) == 1
     assert workers(None, 0, 500_000_000) == 11
     monkeypatch.setattr(pipeline, "cores", lambda: 1)
     assert workers(None, 1000) == 2

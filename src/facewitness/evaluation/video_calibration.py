@@ -1,8 +1,8 @@
 """``facewitness calibrate-video``: thresholds for tracks of videos, learnt on real clips, kept in a detector's card.
 
 The stated rate is one per clip: a clip counts by the highest of its tracks, as a scan counts it. A threshold keeps its
-rate by its upper bound of 95 % (Clopper and Pearson) on all clips together; that of the verdict fake on each source too
-that has enough of them.
+rate by its upper bound of 95 % (Clopper and Pearson) on all clips together; what that promises for each source of them
+stands beside it.
 """
 
 from collections.abc import Sequence
@@ -57,8 +57,7 @@ def calibrated(clips: Sequence[JudgedClip]) -> VideoCalibration:
         raise FacewitnessError(f"in none of {len(clips)} clips was a face seen in {blank.min_frames} frames")
     source = np.array([name for name, _, _ in found])
     score, peak = np.array([[score, peak] for _, score, peak in found]).T
-    own = [bounded_threshold(score[source == name], FAKE_RATE) for name in np.unique(source)]
-    fake_above = max([_threshold(score, FAKE_RATE), *(value for value in own if value is not None)])
+    fake_above = _threshold(score, FAKE_RATE)
     groups = {str(name): score[source == name] for name in np.unique(source)}
     return replace(
         blank,

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 FEW = 8
 """Photographs that are sooner read here than by processes that have to be started."""
 
-SHARE_BYTES = 2_000_000
+SHARE_BYTES = 500_000
 """Of a video, that are worth a worker of their own where there are few files."""
 
 RESULTS_NAME = "results.jsonl"
