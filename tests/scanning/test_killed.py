@@ -85,7 +85,7 @@ def test_killed_and_started_again_every_file_is_reported_once(folder: Path, tmp_
 
 def test_ctrl_c_keeps_and_reports_what_is_done(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    process = start(folder, out, 0.5, 2)
+    process = start(folder, out, 3.0, 2)
     kept = stop_after(process, out, 1, signal.SIGINT)  # while the others may be one group already
     assert process.returncode in (-signal.SIGINT, 130)
     assert 0 < kept < FILES
