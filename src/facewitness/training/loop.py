@@ -33,6 +33,7 @@ from facewitness.provenance import versions
 from facewitness.training.calibrate import calibrate
 from facewitness.training.data.cache import cached_faces
 from facewitness.training.data.draws import Draws, FixedDraws
+from facewitness.training.data.echo import Echoed
 from facewitness.training.data.pairs import Pairs
 from facewitness.training.recipe import CHECKPOINTS, TrainerSection, TrainRecipe
 from facewitness.types import Card, CropProfile, FacewitnessError, RecipeError, Sample
@@ -79,7 +80,7 @@ def learn(
     card: Card,
     settings: TrainRecipe,
     out: Path,
-    loaders: tuple[DataLoader[Any], DataLoader[Any]],
+    loaders: tuple[DataLoader[Any] | Echoed, DataLoader[Any]],
     checkpoint: Path | None,
     *,
     extra: Sequence[callbacks.Callback] = (),

@@ -1,9 +1,9 @@
 """What a training recipe may say. Values here are the CPU-sized; a recipe lays its own over them."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from facewitness.config import Recipe
 from facewitness.media.faces import ALIGNMENT, ALIGNMENTS, FINDER, FINDERS
@@ -74,6 +74,7 @@ class DataSection(Recipe):
     pairs_per_epoch: int = Field(6000, ge=1)
     validation_pairs: int = Field(600, ge=1)
     workers: int = Field(1, ge=0)
+    echo: int = Field(0, ge=0)  # batches drawn from a buffer on the device for each batch forged; 0: no buffer
     methods: list[str] = Field(default_factory=list)  # only these fakes, or "method/attribute"; empty: all
     listed: float = Field(0.5, ge=0, le=1)  # how often a pair's fake is a listed one, where forge.methods has some too
     paired: float = Field(0, ge=0, le=1)  # how often a listed fake stands beside its own original, not beside any real
@@ -173,3 +174,11 @@ class TrainRecipe(Recipe):
     loss: LossSection = LossSection()
     optim: OptimSection = OptimSection()
     trainer: TrainerSection = TrainerSection()
+
+    @model_validator(mode="after")
+    def _echo_fits(self) -> Self:
+        if self.data.echo and type(self) is not TrainRecipe:
+            raise ValueError("data.echo: only `facewitness train` echoes data")
+        if self.data.echo and (self.attention.parts != "none" or self.augment.p_real * self.augment.p_fake < 1):
+            raise ValueError("data.echo augments both of a pair alike, without attention maps: leave one of them out")
+        return self

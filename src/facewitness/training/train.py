@@ -9,6 +9,7 @@ from lightning.pytorch import callbacks
 from facewitness.compute.progress import Progress
 from facewitness.detectors.graph import Graph
 from facewitness.training import initialize, loop, svm
+from facewitness.training.data.echo import Echoed
 from facewitness.training.recipe import TrainRecipe
 from facewitness.training.supervised import Supervised
 
@@ -43,7 +44,8 @@ def train(
         svm.fit_svm(graph, train_set)
         loop.finish(out, card, graph, validation_set)
         return out
-    loaders = loop.loaders_of(settings, train_set, validation_set)
+    batches, validation = loop.loaders_of(settings, train_set, validation_set)
+    loaders = (Echoed(batches, settings) if settings.data.echo else batches, validation)
     module = Supervised(graph, settings.loss, optim, len(loaders[0]) * (optim.horizon_epochs or optim.epochs))
     options: dict[str, Any] = {"gradient_clip_val": optim.clip or None}
     if optim.average:

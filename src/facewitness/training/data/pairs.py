@@ -55,6 +55,7 @@ class Pairs(Dataset[dict[str, Tensor]]):
         self, faces_: FaceCache, samples: Sequence[Sample], recipe: TrainRecipe, profile: CropProfile, *, train: bool
     ) -> None:
         self.faces, self.samples, self.recipe, self.profile, self.train = faces_, samples, recipe, profile, train
+        self.augmented = True  # in training; `echo.Echoed` does it itself
         self.flips, self.degradations = augment.flips(), augment.degradations(recipe.augment)
         self.find = targets.finder(recipe.attention)
         self.labels = np.array([samples[i].label for i in faces_.sample])
@@ -102,7 +103,7 @@ class Pairs(Dataset[dict[str, Tensor]]):
             pair = self._tiles(pair, spot, rng)
         crops, planes = self._crops_and_planes(pair, jitter)
         images, masks = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2), torch.from_numpy(np.stack(planes))
-        if self.train:
+        if self.train and self.augmented:
             torch.manual_seed(draw.seed)
             images, masks = augment.apply(self.flips, images, masks)
             degraded, _ = augment.apply(self.degradations, images, masks)
