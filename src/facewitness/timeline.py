@@ -17,8 +17,22 @@ class Verdict(StrEnum):
     FAKE = "fake"
 
 
+class Thresholds:
+    """What turns a score into a verdict."""
+
+    __slots__ = ()
+    fake_above: float
+    real_below: float
+
+    def verdict(self, score: float) -> Verdict:
+        """The verdict for a score: fake from ``fake_above``, real below ``real_below``, inconclusive between."""
+        if score >= self.fake_above:
+            return Verdict.FAKE
+        return Verdict.REAL if score < self.real_below else Verdict.INCONCLUSIVE
+
+
 @dataclass(frozen=True, slots=True)
-class VideoCalibration:
+class VideoCalibration(Thresholds):
     """Thresholds for the mean score of a track, learnt on real clips: the rates are per clip, not per face."""
 
     fake_above: float  # at most `fake_rate` of the clips reach it (upper bound of 95 %)
@@ -30,12 +44,6 @@ class VideoCalibration:
     real_rate: float = 0.05
     counts: Mapping[str, int] = field(default_factory=dict)  # clips it was learnt from, by source
     bounds: Mapping[str, float] = field(default_factory=dict)  # source -> no more of its clips are called fake (95 %)
-
-    def verdict(self, score: float) -> Verdict:
-        """The verdict for the mean score of a track with enough frames."""
-        if score >= self.fake_above:
-            return Verdict.FAKE
-        return Verdict.REAL if score < self.real_below else Verdict.INCONCLUSIVE
 
 
 @dataclass(frozen=True, slots=True)

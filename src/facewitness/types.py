@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from facewitness.timeline import Shot as Shot
 from facewitness.timeline import Span as Span
+from facewitness.timeline import Thresholds as Thresholds
 from facewitness.timeline import Track as Track
 from facewitness.timeline import Verdict as Verdict
 from facewitness.timeline import VideoCalibration as VideoCalibration
@@ -126,7 +127,7 @@ class CropProfile:
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class Calibration(Thresholds):
     """Learnt on the validation split: a temperature, thresholds on the calibrated score, the scale of maps."""
 
     temperature: float
@@ -143,12 +144,6 @@ class Calibration:
     def reals(self) -> int:
         """How many real photographs the thresholds were learnt from; 0 where that is not told."""
         return self.counts.get("real", sum(self.counts.values()))
-
-    def verdict(self, score: float) -> Verdict:
-        """The verdict for a calibrated score P(fake)."""
-        if score >= self.fake_above:
-            return Verdict.FAKE
-        return Verdict.REAL if score < self.real_below else Verdict.INCONCLUSIVE
 
 
 @dataclass(frozen=True, slots=True)

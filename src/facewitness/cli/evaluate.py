@@ -1,8 +1,9 @@
 """``facewitness evaluate``: measure a detector, also under degradation and treatments, also by clusters of features."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -146,31 +147,13 @@ def robustness(
     """
     from facewitness.media.degrade import OPERATORS
 
-    check_detector(detector)
-    check_choice(split, ("train", "val", "test"), "--split")
     check_choice(target, ("pair", "fake"), "--target")
     for name in operator or ():
         check_choice(name, tuple(OPERATORS), "--operator")
-    from facewitness.data.sources import as_manifest
     from facewitness.evaluation.robustness_report import robustness as measure
 
-    with output.progress_bars(quiet) as progress:
-        table = measure(
-            as_manifest(data, out),
-            detector,
-            out,
-            report_file=report_file,
-            command=["facewitness", *sys.argv[1:]],
-            split=split,
-            methods=method or (),
-            operators=operator or tuple(OPERATORS),
-            limit=limit,
-            target=target,
-            seed=seed,
-            workers=workers,
-            progress=progress,
-        )
-    typer.echo(f"table: {table}" + (f"; report: {report_file}" if report_file else ""))
+    options = {"operators": operator or tuple(OPERATORS), "limit": limit, "target": target, "seed": seed}
+    _judge_again(measure, data, out, detector, split, method, report_file, quiet, workers=workers, **options)
 
 
 @evaluate_app.command(epilog="Example: facewitness evaluate treatments forged --out treated --report treated.md")
@@ -190,25 +173,32 @@ def treatments(
 
     OUT/treatments.csv has a row for each number of each treatment and source. A run that was stopped goes on.
     """
+    from facewitness.evaluation.treatments import treatments as measure
+
+    _judge_again(
+        measure, data, out, detector, split, method, report_file, quiet, limit=limit, seed=seed, workers=workers
+    )
+
+
+def _judge_again(
+    measure: Callable[..., Path],
+    data: Path,
+    out: Path,
+    detector: str,
+    split: str,
+    methods: list[str] | None,
+    report_file: Path | None,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Run what judges the photographs of a manifest again after changing them, and say where its table is."""
     check_detector(detector)
     check_choice(split, ("train", "val", "test"), "--split")
     from facewitness.data.sources import as_manifest
-    from facewitness.evaluation.treatments import treatments as measure
 
+    options |= {"split": split, "methods": methods or (), "command": ["facewitness", *sys.argv[1:]]}
     with output.progress_bars(quiet) as progress:
-        table = measure(
-            as_manifest(data, out),
-            detector,
-            out,
-            report_file=report_file,
-            command=["facewitness", *sys.argv[1:]],
-            split=split,
-            methods=method or (),
-            limit=limit,
-            seed=seed,
-            workers=workers,
-            progress=progress,
-        )
+        table = measure(as_manifest(data, out), detector, out, report_file=report_file, progress=progress, **options)
     typer.echo(f"table: {table}" + (f"; report: {report_file}" if report_file else ""))
 
 

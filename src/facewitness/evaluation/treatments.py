@@ -102,15 +102,7 @@ def _numbers(part: pl.DataFrame, whole: bool) -> Iterator[dict[str, Any]]:
 
 
 def _verdict(calibration: Calibration) -> pl.Expr:
-    score = pl.col("score")
-    return (
-        pl.when(score >= calibration.fake_above)
-        .then(pl.lit(str(Verdict.FAKE)))
-        .when(score < calibration.real_below)
-        .then(pl.lit(str(Verdict.REAL)))
-        .otherwise(pl.lit(str(Verdict.INCONCLUSIVE)))
-        .alias("verdict")
-    )
+    return pl.col("score").map_elements(lambda score: str(calibration.verdict(score)), pl.String).alias("verdict")
 
 
 def _text(table: pl.DataFrame) -> str:
