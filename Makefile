@@ -76,12 +76,17 @@ light: $(VENV)/.base-installed ## the base package alone, installed as a wheel i
 	cd out/light && ../../$(LIGHT)/bin/facewitness scan astronaut.png --out report $(ARGS)
 	rm -rf $(LIGHT)
 
+FORGE_CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/facewitness/forge
+GENERATORS_AT_HAND := $(patsubst weights/generators/%/card.json,$(FORGE_CACHE)/%/card.json,$(wildcard weights/generators/*/card.json))
+$(GENERATORS_AT_HAND): $(FORGE_CACHE)/%/card.json:
+	mkdir -p $(@D) && cp weights/generators/$*/model.onnx weights/generators/$*/card.json $(@D)/
+
 FACES ?= ../shared/faces
 WILD ?= ../shared/wild
 DATA := --set data.path=$(FACES)
 SHIPPED := src/facewitness/detectors/shipped/default
 VALIDATION := out/validation
-ship: $(VENV)/.dev-installed ## put the members that were trained (runs/{blend,trace}-gpu, runs/portrait-cpu) in place of the shipped ones, and fuse them on people and clips kept aside
+ship: $(VENV)/.dev-installed $(GENERATORS_AT_HAND) ## put the members that were trained (runs/{blend,trace}-gpu, runs/portrait-cpu) in place of the shipped ones, and fuse them on people and clips kept aside
 	mkdir -p out/members
 	for run in blend-gpu trace-gpu portrait-cpu; do \
 		if test -d runs/$$run; then $(BIN)/facewitness export runs/$$run out/members/$${run%-*}; \
@@ -97,7 +102,7 @@ ship-video: $(VENV)/.dev-installed ## learn the thresholds for videos on real cl
 
 RECONSTRUCT := nearest-4 nearest-8 bilinear-4 transposed-4 transposed-8 fir-4 fir-8
 PACK ?= out/pack
-gpu-pack: $(VENV)/.dev-installed ## what gpu-train needs of FACES and WILD, in archives of at most 50 MiB in PACK (an hour for the generators)
+gpu-pack: $(VENV)/.dev-installed $(GENERATORS_AT_HAND) ## what gpu-train needs of FACES and WILD, in archives of at most 50 MiB in PACK (half an hour for the generators that are not in weights/)
 	for kind in $(RECONSTRUCT); do test -f $(FORGE_CACHE)/reconstruct-$$kind/model.onnx || $(BIN)/facewitness forge train-generator reconstruct-$$kind --data $(FACES) || exit 1; done
 	$(BIN)/facewitness data pack $(FACES) $(WILD) --out $(PACK) --finder mtcnn
 
@@ -108,7 +113,6 @@ gpu-train: ## on a machine with a GPU: train two members of the default detector
 	mkdir -p runs; $(foreach m,blend trace,($(call MEMBER,$(m)) > runs/$(m)-gpu.log 2>&1; tail -n 3 runs/$(m)-gpu.log) &) wait
 
 GENERATORS := deepfake neuraltextures attribute-transposed attribute-nearest attribute-bilinear inpaint-conv synthesis
-FORGE_CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/facewitness/forge
 
 RESULTS := out/results
 SEEN := faceswap inpaint-diffusion selfblend
@@ -118,7 +122,7 @@ PREVIOUS := $(RESULTS)/previous-detector
 $(PREVIOUS)/card.json:
 	mkdir -p $(PREVIOUS) && for file in model.onnx card.json; do git show 5995d64:$(SHIPPED)/$$file > $(PREVIOUS)/$$file || exit 1; done
 
-$(RESULTS)/manifest.parquet: | $(VENV)/.dev-installed
+$(RESULTS)/manifest.parquet: | $(VENV)/.dev-installed $(GENERATORS_AT_HAND)
 	$(BIN)/facewitness forge $(FACES) --out $(RESULTS)/set --split test --seed 1 $(foreach m,$(SEEN) $(KEPT_OUT),--method $(m))
 	$(BIN)/facewitness data merge $(RESULTS)/set $(WILD) --out $@
 

@@ -65,6 +65,9 @@ def parity(first: Detector, second: Detector, size: int, count: int = 5) -> floa
     return float(max(gaps))
 
 
+_LARGE_BYTES = 1024
+
+
 def write_onnx(
     module: torch.nn.Module, example: torch.Tensor, path: Path, given: str, made: list[str], **options: Any
 ) -> None:
@@ -82,3 +85,21 @@ def write_onnx(
             verbose=False,
             **options,
         )
+
+
+def store_half(path: Path, out: Path) -> Path:
+    """Write an ONNX file again with its large weights in half precision, which are widened when it is loaded."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    model = onnx.load(str(path))
+    graph = model.graph
+    for tensor in list(graph.initializer):
+        if tensor.data_type != TensorProto.FLOAT or len(tensor.raw_data) < _LARGE_BYTES:
+            continue
+        narrow = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), f"{tensor.name}.half")
+        graph.initializer.remove(tensor)
+        graph.initializer.append(narrow)
+        graph.node.insert(0, helper.make_node("Cast", [narrow.name], [tensor.name], to=TensorProto.FLOAT))
+    onnx.save(model, str(out))
+    return out
