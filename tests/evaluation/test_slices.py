@@ -174,3 +174,12 @@ def test_a_method_whose_sources_have_hardly_a_real_is_compared_with_all() -> Non
     found = {part.method: part for part in slices(pl.concat([rows, alone])) if part.kind == "method"}
     assert (found["z"].rows["label"] == 0).sum() == (rows["label"] == 0).sum()
     assert found["z"].note == "compared with all reals: there are 0 of the same sources"
+
+
+def test_what_the_data_say_of_people_is_a_slice_of_their_reals_and_fakes() -> None:
+    said = [{**row(f"p{n}", 0, n / 100, "a"), "attributes": ["female", "smiling"][: 1 + n % 2]} for n in range(24)]
+    fakes = [row("p3", 1, 0.9, "a", "x"), row("somebody else", 1, 0.8, "a", "x")]
+    table = requirements.Evaluation(tidy(pl.DataFrame([*said, *fakes], SCHEMA), MARKS, draws=20), {})
+    assert table.attributes == ["female"], "of 12 smiling ones no rate can be told"
+    auc = table.row("auc", attribute="female")
+    assert (auc["n_real"], auc["n_fake"]) == (24, 1)

@@ -58,6 +58,7 @@ def write(
         notes=[f"{name}: {auc['note']}." for name in main.methods if (auc := main.row("auc", name)) and auc["note"]],
         left_out=list(_left_out(others)),
         sources=list(_sources(main)),
+        attributes=list(_attributes(main)),
         source_names=main.sources,
         crossed=list(_crossed(main)),
         maps=list(_maps(main, seen)),
@@ -149,6 +150,14 @@ def _sources(main: Evaluation) -> Iterator[Sequence[str]]:
         counted = rows[0] or rows[3]
         cells = (number(row, percent=True) for row in rows)
         yield name or "all sources", str(counted["n_real"]) if counted else "0", *cells
+
+
+def _attributes(main: Evaluation) -> Iterator[Sequence[str]]:
+    shares = ("false_positive_rate@threshold", "inconclusive_real")
+    for name in main.attributes:
+        alarms, unsure = (number(main.row(metric, attribute=name), percent=True) for metric in shares)
+        auc, recall = (main.row(metric, attribute=name) for metric in ("auc", "recall@threshold"))
+        yield name, _counted(auc), alarms, unsure, number(auc), number(recall, percent=True)
 
 
 def _crossed(main: Evaluation) -> Iterator[Sequence[str]]:

@@ -23,9 +23,11 @@ class Evaluation(NamedTuple):
     table: pl.DataFrame  # see evaluation.tables
     record: Mapping[str, Any]  # evaluation.json
 
-    def row(self, metric: str, method: str | None = None, source: str | None = None) -> dict[str, Any]:
+    def row(
+        self, metric: str, method: str | None = None, source: str | None = None, attribute: str | None = None
+    ) -> dict[str, Any]:
         """Return the row of a number; {} if the table has none."""
-        return tables.row(self.table, metric=metric, set=tables.set_name(method, source))
+        return tables.row(self.table, metric=metric, set=tables.set_name(method, source, attribute))
 
     @property
     def methods(self) -> list[str]:
@@ -41,6 +43,11 @@ class Evaluation(NamedTuple):
     def real_sources(self) -> list[str]:
         """Those of them that have real photographs."""
         return [name for name in self.sources if name in self.record["counts"]["real"]]
+
+    @property
+    def attributes(self) -> list[str]:
+        """What the data say of enough real photographs, in the table's order."""
+        return self._named("attribute ")
 
     def _named(self, prefix: str) -> list[str]:
         names = self.table["set"].unique(maintain_order=True)

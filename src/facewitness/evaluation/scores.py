@@ -34,6 +34,7 @@ SCHEMA: Mapping[str, Any] = {
     "dataset": pl.String,
     "identities": pl.List(pl.String),
     "person": pl.String,  # whom the bootstrap draws
+    "attributes": pl.List(pl.String),  # what else the data say of the person or the picture
     "status": pl.String,
     "note": pl.String,
     "score": pl.Float64,  # null unless the status is ok
@@ -51,7 +52,7 @@ SCHEMA: Mapping[str, Any] = {
     "stamp": pl.String,
 }
 
-_VERSION = 3  # raise when the way from a photograph to its row changes, so that older rows are made again
+_VERSION = 4  # raise when the way from a photograph to its row changes, so that older rows are made again
 _BATCH = 32
 _ROWS_PER_PART = 128
 _KEY = "facewitness.scores.key"
@@ -178,7 +179,8 @@ def _blank(sample: Sample, face: FaceCrop) -> dict[str, Any]:
         **dict.fromkeys(SCHEMA),
         **{name: getattr(sample, name) for name in ("label", "method", "dataset", "person")},
         **{name: getattr(face, name) for name in ("faces", "side_px", "mask_outside")},
-        **{"path": str(sample.path), "identities": list(sample.identities), "stamp": stamp(sample)},
+        **{"path": str(sample.path), "stamp": stamp(sample)},
+        **{"identities": list(sample.identities), "attributes": list(sample.attributes)},
         **{"status": str(face.status), "note": face.note or None},
     }
 

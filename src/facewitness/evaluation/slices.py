@@ -2,7 +2,8 @@
 
 Slices: ``all``; ``method``, the fakes of one method against all the reals of those data sets it was applied to, or
 against all reals where those have few;
-``dataset``, all fakes of one source against its reals, and what reals alone show; ``method_dataset``, both at once.
+``dataset``, all fakes of one source against its reals, and what reals alone show; ``method_dataset``, both at once;
+``attribute``, the reals of which the data say something, and the fakes of the same people.
 Nothing here touches a pixel: any number can be made again from ``scores.parquet``.
 """
 
@@ -26,6 +27,8 @@ MAP_METRICS = {
 """Columns of the scores -> metrics."""
 
 
+LEAST_SAID = 20
+"""Reals of which the data say the same, to be a slice."""
 LEAST_REALS = 0.1
 """For one fake of a method; where its sources have fewer reals, they are no comparison."""
 
@@ -38,6 +41,7 @@ class Slice(NamedTuple):
     dataset: str | None
     rows: pl.DataFrame  # failed ones included
     note: str = ""
+    attribute: str | None = None
 
 
 def tidy(
@@ -81,6 +85,12 @@ def slices(scores: pl.DataFrame) -> Iterator[Slice]:
         for dataset in datasets:
             chosen = scores.filter(real | (pl.col("method") == method), dataset=dataset)
             yield Slice("method_dataset", method, dataset, chosen)
+    said = scores.filter(real).select("attributes", "path", "person").explode("attributes").drop_nulls()
+    for (attribute,), of in said.sort("attributes").group_by("attributes", maintain_order=True):
+        if of.height >= LEAST_SAID:
+            people = pl.col("person").is_in(of["person"].to_list())
+            chosen = scores.filter((real & pl.col("path").is_in(of["path"].to_list())) | (fake & people))
+            yield Slice("attribute", None, None, chosen, attribute=str(attribute))
 
 
 def comparable_reals(scores: pl.DataFrame, sources: Sequence[str], fakes: int) -> pl.Expr:
@@ -152,7 +162,7 @@ def _row(part: Slice, counted: pl.DataFrame, metric: str, number: Interval) -> d
     fakes = int((counted["label"] == 1).sum())
     return {
         "table": "evaluate",
-        "set": tables.set_name(part.method, part.dataset),
+        "set": tables.set_name(part.method, part.dataset, part.attribute),
         "metric": metric,
         **number._asdict(),
         "n_real": counted.height - fakes,

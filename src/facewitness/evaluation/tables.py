@@ -104,10 +104,10 @@ def build(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(complete, SCHEMA).with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
-def set_name(method: str | None, source: str | None) -> str:
-    """Return the name of the photographs of a method, of a source, of both, or of all."""
-    parts = [f"method {method}"] * (method is not None) + [f"source {source}"] * (source is not None)
-    return ", ".join(parts) or "all"
+def set_name(method: str | None, source: str | None, attribute: str | None = None) -> str:
+    """Return the name of the photographs of a method, of a source, of those with an attribute, or of all."""
+    parts = {"method": method, "source": source, "attribute": attribute}
+    return ", ".join(f"{kind} {name}" for kind, name in parts.items() if name is not None) or "all"
 
 
 def write(table: pl.DataFrame, file: Path) -> Path:
