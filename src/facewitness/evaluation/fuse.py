@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from facewitness.types import Calibration, Card, CardError, FacewitnessError
 
 SCORES = "validation_scores.npz"
 FAKE_RATE, REAL_RATE = 0.01, 0.05
+_BATCH = 16
 
 
 def fuse(
@@ -52,17 +54,19 @@ def fuse(
         CardError: a member cannot be used.
         FacewitnessError: the photographs cannot tell reals from fakes, or are too few for a threshold.
     """
-    for member, folder in members.items():
-        _copy(folder, out / member)
-    joined = [OnnxDetector(out / member) for member in members]
+    for folder in members.values():
+        if not (folder / ONNX_FILE).is_file():
+            raise CardError(f"{folder}: no exported detector: facewitness export RUN {folder}")
+    joined = [OnnxDetector(folder) for folder in members.values()]
     profile = crop_of([member.card for member in joined])
     samples = selected(manifest, split, None)
     margins, known = [], []
     crops = track(crop_samples(samples, profile, workers), "judging", progress, len(samples))
-    for sample, face in zip(samples, crops, strict=True):
-        if face.crop is not None:
-            margins.append(member_margins(joined, face.crop[None], face.views[:1])[0])
-            known.append((sample.label, sample.method, sample.dataset))
+    pairs = ((sample, face) for sample, face in zip(samples, crops, strict=True) if face.crop is not None)
+    while held := list(islice(pairs, _BATCH)):
+        shown = np.stack([face.crop for _, face in held if face.crop is not None])
+        margins.append(member_margins(joined, shown, [one for _, face in held for one in face.views[:1]])[0])
+        known += [(sample.label, sample.method, sample.dataset) for sample, _ in held]
     if not known:
         raise FacewitnessError(f"{manifest}: no face was found in any photograph of the split {split!r}")
     found = np.concatenate(margins)
@@ -84,8 +88,12 @@ def fuse(
         members=tuple(members),
         fusion=fusion,
     )
+    for member, folder in members.items():  # last: what lay in ``out`` scans until then
+        (out / member).mkdir(parents=True, exist_ok=True)
+        for part in (ONNX_FILE, cards.FILE):
+            shutil.copyfile(folder / part, out / member / part)
     cards.write(card, out)
-    with storage.atomic_write(out / SCORES) as part, part.open("wb") as file:
+    with storage.atomic_write(out / SCORES) as written, written.open("wb") as file:
         np.savez_compressed(file, margin=found, label=y, source=source, score=scores)
     return out
 
@@ -139,11 +147,3 @@ def calibrated(
     counts = {name: len(group) for name, group in groups.items()}
     promised = {name: round(bound, 4) for name, bound in bounds.items()}
     return Calibration(1.0, thresholds[0], thresholds[1], counts, map_scale, promised)
-
-
-def _copy(folder: Path, out: Path) -> None:
-    if not (folder / ONNX_FILE).is_file():
-        raise CardError(f"{folder}: no exported detector: facewitness export RUN {folder}")
-    out.mkdir(parents=True, exist_ok=True)
-    for name in (ONNX_FILE, cards.FILE):
-        shutil.copyfile(folder / name, out / name)
