@@ -21,7 +21,8 @@ def test_ends_well_with_the_shipped_weights(
     code = demo.main()
     printed = capfd.readouterr()
     assert code == 0, printed.err
-    assert printed.out.count("face 1:") == 3  # the original and two forgeries
+    assert printed.out.count("face 1:") == 6  # the original and five forgeries
+    assert "found; scores" in printed.out
     assert (tmp_path / "out" / "report" / "report.html").is_file()
 
 
