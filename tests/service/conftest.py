@@ -66,14 +66,14 @@ def running(settings: Settings) -> Iterator[Service]:
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """One that anybody on this machine may ask."""
     limits = Limits(request_bytes=4_000_000, files=5, silence_s=2.0)
-    yield from running(Settings(tmp_path_factory.mktemp("data"), workers=1, limits=limits))
+    yield from running(Settings(tmp_path_factory.mktemp("data"), workers=1, limits=limits, stable=False))
 
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """One that wants a token."""
     limits = Limits(wrong_tokens=3)
-    yield from running(Settings(tmp_path_factory.mktemp("data"), token=TOKEN, workers=1, limits=limits))
+    yield from running(Settings(tmp_path_factory.mktemp("data"), token=TOKEN, workers=1, limits=limits, stable=False))
 
 
 @pytest.fixture(scope="session")

@@ -87,7 +87,8 @@ def calibrate_video(
     from facewitness.evaluation.video import read_clips
     from facewitness.evaluation.video_calibration import WithoutThresholds
     from facewitness.evaluation.video_calibration import calibrate_video as calibrate
-    from facewitness.scanning.pipeline import RESULTS_NAME, scan_paths
+    from facewitness.scanning.files import RESULTS_NAME
+    from facewitness.scanning.pipeline import scan_paths
 
     samples = []
     for text in data:

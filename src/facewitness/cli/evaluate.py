@@ -105,7 +105,8 @@ def video(
     check_detector(detector)
     from facewitness.detectors import zoo
     from facewitness.evaluation.video import evaluate_clips, read_clips
-    from facewitness.scanning.pipeline import RESULTS_NAME, scan_paths
+    from facewitness.scanning.files import RESULTS_NAME
+    from facewitness.scanning.pipeline import scan_paths
 
     samples, ready, wanted = read_clips(data), zoo.load(detector), frame_count(frames)
     paths = [sample.path for sample in samples]

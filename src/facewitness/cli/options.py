@@ -41,6 +41,15 @@ DetectorOption = Annotated[
     str,
     typer.Option("--detector", "-d", metavar="NAME|FOLDER", help="A name of the zoo, a run folder or an exported one."),
 ]
+ProfileOption = Annotated[
+    Path | None, typer.Option(metavar="DIR", exists=True, help="Thresholds of `facewitness calibrate`.")
+]
+RateOption = Annotated[
+    float | None, typer.Option(metavar="SHARE", min=1e-6, max=0.5, help="False alarms to allow, with --profile.")
+]
+ThresholdOption = Annotated[
+    float | None, typer.Option(metavar="SCORE", min=0, max=1, help="Call fake from here on; its rate is not known.")
+]
 DeviceOption = Annotated[
     str, typer.Option("--device", metavar="NAME", help="cpu, cuda, another provider of onnxruntime, or auto.")
 ]

@@ -12,7 +12,17 @@ import typer
 
 from facewitness.cli import output
 from facewitness.cli.errors import say_error
-from facewitness.cli.options import STYLE, DetectorOption, DeviceOption, WorkersOption, check_detector, frame_count
+from facewitness.cli.options import (
+    STYLE,
+    DetectorOption,
+    DeviceOption,
+    ProfileOption,
+    RateOption,
+    ThresholdOption,
+    WorkersOption,
+    check_detector,
+    frame_count,
+)
 
 scan_app = typer.Typer(**STYLE)
 
@@ -71,15 +81,9 @@ def scan(
         bool, typer.Option("--json", help="Print results as JSON, a line for each file; then --out may be left out.")
     ] = False,
     detector: DetectorOption = "default",
-    profile: Annotated[
-        Path | None, typer.Option(metavar="DIR", exists=True, help="Thresholds of `facewitness calibrate`.")
-    ] = None,
-    rate: Annotated[
-        float | None, typer.Option(metavar="SHARE", min=1e-6, max=0.5, help="False alarms to allow, with --profile.")
-    ] = None,
-    threshold: Annotated[
-        float | None, typer.Option(metavar="SCORE", min=0, max=1, help="Call fake from here on; its rate is not known.")
-    ] = None,
+    profile: ProfileOption = None,
+    rate: RateOption = None,
+    threshold: ThresholdOption = None,
     stability: Annotated[
         bool | None,
         typer.Option(

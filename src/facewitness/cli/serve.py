@@ -1,11 +1,21 @@
 """``facewitness serve``: a page and an API on this machine."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from facewitness.cli.options import STYLE, DetectorOption, DeviceOption, WorkersOption, check_detector
+from facewitness.cli.options import (
+    STYLE,
+    DetectorOption,
+    DeviceOption,
+    ProfileOption,
+    RateOption,
+    ThresholdOption,
+    WorkersOption,
+    check_detector,
+)
 from facewitness.provenance import install_command
 from facewitness.service.settings import KEPT_HOURS, LOOPBACK, Limits, Settings
 from facewitness.types import FacewitnessError, MissingExtraError
@@ -34,6 +44,12 @@ def serve(
         typer.Option("--name", metavar="NAME", help="Host name by which it is asked, as behind a proxy; repeatable."),
     ] = None,
     detector: DetectorOption = "default",
+    profile: ProfileOption = None,
+    rate: RateOption = None,
+    threshold: ThresholdOption = None,
+    stability: Annotated[
+        bool, typer.Option(help="Judge each face again under mild changes: four times the time.")
+    ] = True,
     workers: WorkersOption = None,
     device: DeviceOption = "auto",
     keep_hours: Annotated[
@@ -52,11 +68,13 @@ def serve(
     try:
         import uvicorn
 
+        from facewitness.scanning.profile import thresholds
         from facewitness.service.app import create_app
     except ModuleNotFoundError as error:
         raise MissingExtraError(f"the service needs {error.name}: {install_command('serve')}") from error
     hosts = (*LOOPBACK, *(() if host in LOOPBACK else (host,)), *(name or ()))
     settings = Settings(data, detector, secret, hosts, workers, device, Limits(kept_hours=keep_hours))
+    settings = replace(settings, stable=stability, adjust=thresholds(profile, rate, threshold))
     typer.echo(f"facewitness: http://{f'[{host}]' if ':' in host else host}:{port}/ (Ctrl-C ends it)")
     uvicorn.run(
         create_app(settings), host=host, port=port, log_level="warning", timeout_keep_alive=15, server_header=False

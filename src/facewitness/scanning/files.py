@@ -17,6 +17,7 @@ from facewitness.types import Status
 
 SUFFIXES = image.SUFFIXES | video.SUFFIXES
 STORE_NAME = "scan.sqlite"
+RESULTS_NAME, REPORT_NAME = "results.jsonl", "report.html"
 OVERLAYS_NAME = "overlays"
 
 

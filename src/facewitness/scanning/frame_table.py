@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 
 from facewitness import storage
+from facewitness.scanning.files import RESULTS_NAME
 
-RESULTS_NAME = "results.jsonl"
 FRAMES_NAME = "frames.csv"
 COLUMNS = ("path", "time_s", "frame", "shot", "track", "status", "score", "left", "top", "right", "bottom")
 

@@ -8,10 +8,8 @@ What the output folder holds: ``results.jsonl`` (one object for each file of thi
 from __future__ import annotations
 
 import errno
-import json
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from facewitness import __version__, storage
+from facewitness import __version__
 from facewitness.compute.pool import cores
 from facewitness.compute.progress import Progress, ProgressEvent
 from facewitness.media import faces
-from facewitness.scanning import checksums, overlay, report, table
+from facewitness.scanning import checksums, folder, overlay
 from facewitness.scanning.clips import Clips
 from facewitness.scanning.files import OVERLAYS_NAME, STORE_NAME, File, Listing, collect
 from facewitness.scanning.image import Prepared, judge, run
@@ -45,8 +43,6 @@ FEW = 8
 SHARE_BYTES = 500_000
 """Of a video, that are worth a worker of their own where there are few files."""
 
-RESULTS_NAME = "results.jsonl"
-REPORT_NAME = "report.html"
 FailureCallback = Callable[[Mapping[str, Any]], None]
 FAILURES = (Status.UNREADABLE, Status.UNSUPPORTED, Status.TOO_LARGE, Status.NO_PERMISSION)
 
@@ -259,18 +255,10 @@ def _pending(listing: Listing, store: Store, overlays: Path) -> list[File]:
     for file in listing.files:
         if done.get(file.path) == (file.size, file.mtime_ns):
             row = store.get(file)
-            if row is not None and all(name in there for name in picture_names(row.pictures)):
+            if row is not None and all(name in there for name in folder.picture_names(row.pictures)):
                 continue
         pending.append(file)
     return pending
-
-
-def picture_names(pictures: Mapping[str, Any]) -> Iterator[str]:
-    """The names of the pictures of one file, as ``overlay.write`` and ``Clips.finish`` gave them."""
-    names = [pictures["overlay"], *pictures["maps"], *pictures["faces"]]
-    for shown in pictures.get("tracks", ()):  # of a video
-        names += [name for name, _ in (*shown["strip"], *([shown["key"]] if shown["key"] else ()))]
-    return (name for name in names if name is not None)
 
 
 def _finish(
@@ -283,34 +271,28 @@ def _finish(
     on_failure: FailureCallback | None,
     as_case: bool,
 ) -> Summary:
-    """Write ``results.jsonl`` and ``report.html`` from the store, each whole or not at all."""
-    statuses: Counter[str] = Counter()
-    verdicts: Counter[str] = Counter()
-    written = report.ScanReport(out / OVERLAYS_NAME)
-    with storage.atomic_write(out / RESULTS_NAME) as part, part.open("w", encoding="utf-8") as lines:
+    """Write what a scan leaves, from the store."""
+
+    def told() -> Iterator[folder.Entry]:
         for item, pictures in _entries(listing, store, detector):
-            lines.write(json.dumps(item, ensure_ascii=False) + "\n")
-            statuses[item["status"]] += 1
-            if item["verdict"] is not None:
-                verdicts[item["verdict"]] += 1
             if item["status"] in FAILURES and on_failure is not None:
                 on_failure(item)
-            written.add(item, pictures)
-    summary = Summary(out, dict(statuses), dict(verdicts), passed_over=listing.passed_over, repeated=listing.repeated)
-    missing = len(listing.files) + len(listing.problems) - summary.files
-    counts = report.Counts(statuses, verdicts, listing.passed_over, listing.repeated, missing if interrupted else 0)
-    storage.write_text(out / REPORT_NAME, written.html(counts, detector.card, command))
-    table.write(out / RESULTS_NAME, out / table.NAME)
-    if as_case and not interrupted:
-        from facewitness.scanning import case  # the PDF library is not loaded without need
+            yield item, pictures
 
-        case.write(out, written, counts, detector.card, command)
-    return summary
+    counts = folder.write(
+        out,
+        told(),
+        detector.card,
+        command,
+        expected=len(listing.files) + len(listing.problems) if interrupted else 0,
+        passed_over=listing.passed_over,
+        repeated=listing.repeated,
+        as_case=as_case and not interrupted,
+    )
+    return Summary(out, counts.statuses, counts.verdicts, passed_over=listing.passed_over, repeated=listing.repeated)
 
 
-def _entries(
-    listing: Listing, store: Store, detector: Detector
-) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+def _entries(listing: Listing, store: Store, detector: Detector) -> Iterator[folder.Entry]:
     for problem in listing.problems:
         unread = Report(problem.path, problem.status, None, detector.identity, notes=(problem.note,))
         yield unread.to_json(), {}

@@ -19,7 +19,8 @@ from facewitness.compute.progress import Progress
 from facewitness.detectors.recalibrated import Recalibrated
 from facewitness.metrics.calibration import promised_threshold
 from facewitness.metrics.detection import upper_bound
-from facewitness.scanning.pipeline import RESULTS_NAME, FailureCallback, load_detector, scan_paths
+from facewitness.scanning.files import RESULTS_NAME
+from facewitness.scanning.pipeline import FailureCallback, load_detector, scan_paths
 from facewitness.types import CardError, ScanError
 
 if TYPE_CHECKING:

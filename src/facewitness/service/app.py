@@ -15,6 +15,7 @@ from fastapi import APIRouter, FastAPI, File, HTTPException, Request, UploadFile
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
 from facewitness import __version__
@@ -218,6 +219,25 @@ def get_report(request: Request, scan: ScanId) -> HTMLResponse:
     text = _runner(request).report(_jobs(request).files(scan))
     name = {"Content-Disposition": f'attachment; filename="facewitness-{scan}.html"'}
     return HTMLResponse(text, headers={**name, "Content-Security-Policy": "sandbox allow-scripts"})
+
+
+@router.get("/scans/{scan}/case", response_class=FileResponse, responses={200: {"content": {"application/zip": {}}}})
+def get_case(request: Request, scan: ScanId) -> FileResponse:
+    """Give what was scanned so far as a case: a ZIP file with report, PDF, table, pictures and checksums of all.
+
+    Unpacked, it passes `facewitness case verify`.
+    """
+    _scan(request, scan)
+    archive = _runner(request).made / f"{secrets.token_hex(8)}.zip"
+    name = f"facewitness-{scan}.zip"
+    try:
+        _runner(request).case(_jobs(request).files(scan), archive)
+    except BaseException:
+        archive.unlink(missing_ok=True)
+        raise
+    return FileResponse(
+        archive, media_type="application/zip", filename=name, background=BackgroundTask(archive.unlink, True)
+    )
 
 
 @router.get("/scans/{scan}/files/{number}/overlay", response_class=FileResponse)

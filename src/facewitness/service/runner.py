@@ -1,19 +1,22 @@
 """The one scan that a service never ends: files of all requests go through one pool of workers and one detector."""
 
+import os
 import queue
+import shutil
+import tempfile
 import threading
 import time
-from collections import Counter
+import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from facewitness import __version__
 from facewitness.detectors.base import Detector
 from facewitness.media import faces
-from facewitness.scanning import pipeline
-from facewitness.scanning.files import OVERLAYS_NAME, STORE_NAME, File
-from facewitness.scanning.report import Counts, ScanReport
+from facewitness.scanning import checksums, folder, pipeline
+from facewitness.scanning.files import OVERLAYS_NAME, REPORT_NAME, STORE_NAME, File
 from facewitness.scanning.store import Store
 from facewitness.service.jobs import Jobs, ScanFile
 from facewitness.service.settings import Settings
@@ -34,10 +37,14 @@ class Runner:
     def __init__(self, settings: Settings, jobs: Jobs) -> None:
         self.settings, self.jobs = settings, jobs
         self.workers = settings.workers or pipeline.worker_count()
-        self.detector: Detector = pipeline.load_detector(settings.detector, settings.device, alone=False)
+        loaded = pipeline.load_detector(settings.detector, settings.device, alone=False)
+        self.detector: Detector = loaded if settings.adjust is None else settings.adjust(loaded)
         faces.check(self.detector.card.crop)
         self.overlays = settings.folder / OVERLAYS_NAME
         self.overlays.mkdir(parents=True, exist_ok=True)
+        self.made = settings.folder / "made"  # on request, for as long as it is sent
+        shutil.rmtree(self.made, ignore_errors=True)
+        self.made.mkdir()
         self.failure: str | None = None
         self.scanned = 0
         self._waiting: queue.Queue[Path | None] = queue.Queue()
@@ -77,19 +84,41 @@ class Runner:
 
     def report(self, scanned: Sequence[ScanFile]) -> str:
         """Return the HTML report of some files, those that were not scanned yet counted as missing."""
-        written, statuses, verdicts = ScanReport(self.overlays), Counter[str](), Counter[str]()
-        for file in scanned:
-            if file.entry is not None:
-                written.add({**file.entry, "path": file.name}, file.pictures)
-                statuses[file.entry["status"]] += 1
-                verdicts.update([file.entry["verdict"]] if file.entry["verdict"] else [])
-        missing = len(scanned) - statuses.total()
-        return written.html(Counts(statuses, verdicts, missing=missing), self.detector.card, ["facewitness", "serve"])
+        with self._folder(scanned, as_case=False) as made:
+            return (made / REPORT_NAME).read_text(encoding="utf-8")
+
+    def case(self, scanned: Sequence[ScanFile], out: Path) -> None:
+        """Write the case of some files as a ZIP file, which unpacked is what ``facewitness scan --case`` leaves."""
+        with self._folder(scanned, as_case=True) as made, zipfile.ZipFile(out, "w") as archive:
+            checksums.write(made)
+            for path in sorted(made.rglob("*")):
+                archive.write(path, path.relative_to(made))
+
+    @contextmanager
+    def _folder(self, scanned: Sequence[ScanFile], *, as_case: bool) -> Iterator[Path]:
+        """What a scan of these files would leave in a folder, for as long as it is wanted."""
+        done = [(file, file.entry) for file in scanned if file.entry is not None]
+        with tempfile.TemporaryDirectory(dir=self.made) as name:
+            made = Path(name)
+            (made / OVERLAYS_NAME).mkdir()
+            for file, _ in done:
+                for picture in folder.picture_names(file.pictures) if file.pictures else ():
+                    with suppress(FileNotFoundError):  # deleted meanwhile
+                        os.link(self.overlays / picture, made / OVERLAYS_NAME / picture)
+            entries = (
+                ({**entry, "path": file.name}, {**file.pictures, "bytes": file.path.stat().st_size})
+                for file, entry in done
+            )
+            folder.write(
+                made, entries, self.detector.card, ["facewitness", "serve"], expected=len(scanned), as_case=as_case
+            )
+            yield made
 
     def _run(self) -> None:
         try:
             with Store(self.settings.folder / STORE_NAME, self.detector.identity, __version__) as store:
-                for rows in pipeline.stream(self._files(), self.detector, store, self.overlays, workers=self.workers):
+                how: dict[str, Any] = {"workers": self.workers, "stable": self.settings.stable}
+                for rows in pipeline.stream(self._files(), self.detector, store, self.overlays, **how):
                     for row in rows:
                         self.scanned += 1
                         if not self.jobs.finish(row.file.path, row.entry, row.pictures):
@@ -115,6 +144,6 @@ class Runner:
                     self.delete(scan)
 
     def _remove(self, pictures: object) -> None:
-        names = pipeline.picture_names(pictures) if isinstance(pictures, dict) else ()
+        names = folder.picture_names(pictures) if isinstance(pictures, dict) else ()
         for name in names:
             (self.overlays / name).unlink(missing_ok=True)

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from facewitness.scanning.profile import Adjust
 
 KEPT_HOURS = 168.0
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -31,3 +35,5 @@ class Settings:
     workers: int | None = None  # processes that read files; None chooses by cores
     device: str = "auto"  # see ``detectors.zoo.load``
     limits: Limits = field(default_factory=Limits)
+    stable: bool = True  # each face is judged again under mild changes; see ``scanning.stability``
+    adjust: "Adjust | None" = None  # gives the detector other thresholds; see ``scanning.profile.thresholds``

@@ -131,7 +131,7 @@ function showProgress(found) {
   $("progress").max = Math.max(1, found.total);
   $("progress").value = found.done;
   $("cancel").disabled = found.state === "done" || found.state === "cancelled";
-  $("report").disabled = !found.done;
+  $("report").disabled = $("case").disabled = !found.done;
 }
 
 const follow = guarded(async (id) => {
@@ -165,12 +165,14 @@ $("delete").addEventListener("click", guarded(async () => {
   location.hash = "";
   await listEarlier();
 }));
-$("report").addEventListener("click", guarded(async () => {
-  const link = document.createElement("a");
-  link.href = await picture(`/v1/scans/${scan.id}/report`);
-  link.download = `facewitness-${scan.id}.html`;
-  link.click();
-}));
+for (const [what, suffix] of [["report", "html"], ["case", "zip"]]) {
+  $(what).addEventListener("click", guarded(async () => {
+    const link = document.createElement("a");
+    link.href = await picture(`/v1/scans/${scan.id}/${what}`);
+    link.download = `facewitness-${scan.id}.${suffix}`;
+    link.click();
+  }));
+}
 
 function addFile(file) {
   if (scan.files.has(file.number)) return;
