@@ -232,8 +232,10 @@ def get_case(request: Request, scan: ScanId) -> FileResponse:
     name = f"facewitness-{scan}.zip"
     try:
         _runner(request).case(_jobs(request).files(scan), archive)
-    except BaseException:
+    except BaseException as error:
         archive.unlink(missing_ok=True)
+        if isinstance(error, FileNotFoundError):
+            raise HTTPException(404, "the scan was deleted meanwhile") from error
         raise
     return FileResponse(
         archive, media_type="application/zip", filename=name, background=BackgroundTask(archive.unlink, True)
