@@ -6,8 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from facewitness.scanning.words import EVIDENCE_WORDS, STATUS_WORDS, VERDICT_WORDS, rate_words, statement
-from facewitness.types import Calibration, EvidenceKind, Status, Verdict
+from facewitness.scanning.words import (
+    EVIDENCE_WORDS,
+    STATUS_WORDS,
+    VERDICT_WORDS,
+    rate_words,
+    statement,
+    video_statement,
+)
+from facewitness.types import Calibration, EvidenceKind, Status, Verdict, VideoCalibration
 
 CALIBRATION = Calibration(1.0, 0.9, 0.3, {"london": 300, "canada": 100}, fake_rate=0.01)
 
@@ -49,3 +56,14 @@ def test_what_was_not_judged_has_no_verdict() -> None:
     assert statement(Status.NO_FACE, None, None, CALIBRATION) == "No face found: no verdict."
     assert "not calibrated" in statement(Status.OK, 0.5, None, None)
     assert rate_words(0.005) == "0.5 %"
+
+
+def test_a_video_has_a_sentence_of_its_own() -> None:
+    clips = VideoCalibration(0.9, 0.4, 0.95, counts={"a": 300, "b": 20})
+    said = [video_statement(Status.OK, score, clips.verdict(score), clips) for score in (0.95, 0.6, 0.1)]
+    assert said[0] == "At or above 0.900, which 1 % of real clips reach by mistake. Learnt from 320 real clips."
+    assert said[1].startswith("Between 0.400, which 5 % of real clips reach, and 0.900")
+    assert said[2].startswith("Below 0.400")
+    assert "too few frames" in video_statement(Status.OK, 0.95, Verdict.INCONCLUSIVE, clips)
+    assert "no thresholds for videos" in video_statement(Status.OK, 0.95, None, None)
+    assert video_statement(Status.NO_FACE, None, None, clips) == "No face found: no verdict."

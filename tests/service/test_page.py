@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.scanning import films
 from tests.service.conftest import TOKEN, Service
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -133,3 +134,17 @@ def test_nothing_keeps_people_out(
     assert [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")] == []
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), "it scrolls sideways"
     context.close()
+
+
+def test_a_video_is_played_from_where_its_timeline_is_pressed(page: Any, tmp_path: Path) -> None:
+    _choose(page, films.film(tmp_path / "film.mp4", seconds=3))
+    page.locator("#results button").click()
+    page.locator("#viewer video").wait_for(state="attached")
+    assert "real clips" in page.locator("#statement").inner_text()
+    page.wait_for_function("document.querySelector('#viewer video').readyState >= 1")
+    drawing = page.locator("#timelines svg").first
+    box = drawing.bounding_box()
+    drawing.click(position={"x": box["width"] / 2, "y": 10})
+    assert page.evaluate("document.querySelector('#viewer video').currentTime") == pytest.approx(1.5, abs=0.2)
+    assert page.locator("#tracks tbody tr").count() == page.locator("#timelines svg").count()
+    assert not page.locator("#tools").is_visible()

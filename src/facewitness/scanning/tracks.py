@@ -20,6 +20,7 @@ from facewitness.scanning.evidence import evidence
 from facewitness.scanning.image import UNCALIBRATED, versions
 from facewitness.scanning.records import FaceRecord, LookRecord, SegmentRecord
 from facewitness.scanning.video import APPEARANCE_PX, FRAMES, VideoInfo
+from facewitness.scanning.words import video_statement
 from facewitness.types import Card, Finding, Report, Shot, Span, Status, Track, Verdict, VideoCalibration
 
 _EDGE = 1e-6  # of scores: nothing closer to 0 or 1 is told apart
@@ -84,6 +85,7 @@ def assemble(
         findings=findings,
         score=score,
         verdict=verdict,
+        statement=video_statement(status, score, verdict, card.video),
         notes=(*told, *notes, *([reason] if reason else [])),
         versions=versions(),
         duration_s=round(info.duration_s, 3),

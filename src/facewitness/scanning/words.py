@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from facewitness.types import Calibration, Status, Verdict
+from facewitness.types import Calibration, Status, Verdict, VideoCalibration
 
 VERDICT_WORDS: Mapping[str | None, str] = {
     "fake": "Fake",
@@ -47,15 +47,30 @@ def statement(status: Status, score: float | None, verdict: Verdict | None, cali
     if calibration is None or verdict is None:
         return "The detector is not calibrated: its score carries no verdict."
     expected = calibration.verdict(score)
-    said = _place(expected, calibration)
+    whom = f"photographs like those of the profile {calibration.profile}" if calibration.profile else "real faces"
+    said = _place(expected, calibration, whom)
     if verdict is not expected:
         said += " That does not hold under mild changes of the picture: no verdict."
     return said + (f" Learnt from {calibration.reals:,} real photographs." if calibration.reals else "")
 
 
-def _place(verdict: Verdict, calibration: Calibration) -> str:
+def video_statement(
+    status: Status, score: float | None, verdict: Verdict | None, calibration: VideoCalibration | None
+) -> str:
+    """The verdict on a video in a sentence: its score is that of the face that looks forged the most."""
+    if score is None:
+        return f"{STATUS_WORDS[status.value].capitalize()}: no verdict."
+    if calibration is None or verdict is None:
+        return "The detector has no thresholds for videos: its score carries no verdict."
+    expected = calibration.verdict(score)
+    said = _place(expected, calibration, "real clips")
+    if verdict is not expected:
+        said += " There are too few frames of that face: no verdict."
+    return f"{said} Learnt from {sum(calibration.counts.values()):,} real clips."
+
+
+def _place(verdict: Verdict, calibration: Calibration | VideoCalibration, whom: str) -> str:
     """Where a score lies between the thresholds."""
-    whom = f"photographs like those of the profile {calibration.profile}" if calibration.profile else "real faces"
     rate = calibration.fake_rate
     worth = "whose rate of false alarms is not known" if rate is None else f"which {rate_words(rate)} of {whom} reach"
     fake = f"{calibration.fake_above:.3f}, {worth}"

@@ -38,7 +38,9 @@ _SHOWN = {  # what a browser shows by itself, by the first bytes of a file
     b"\xff\xd8\xff": "image/jpeg",
     b"\x89PNG\r\n\x1a\n": "image/png",
     b"GIF8": "image/gif",
+    b"\x1aE\xdf\xa3": "video/webm",
 }
+_PICTURES = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")  # brands of the container that MP4 shares with them
 ScanId = Annotated[str, PathParameter(pattern="^[A-Za-z0-9_-]{22}$", description="As `POST /v1/scans` gave it.")]
 Number = Annotated[int, PathParameter(ge=0, le=1_000_000, description="Of a file, from 0.")]
 REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -257,13 +259,15 @@ def get_map(request: Request, scan: ScanId, number: Number, face: Number) -> Fil
 
 @router.get("/scans/{scan}/files/{number}/photograph", response_class=FileResponse)
 def get_photograph(request: Request, scan: ScanId, number: Number) -> FileResponse:
-    """Give the photograph as it was sent, if it is one that browsers show."""
+    """Give the photograph or video as it was sent, if it is one that browsers show."""
     file = _file(request, scan, number)
     with file.path.open("rb") as stream:
         head = stream.read(16)
     kind = next((kind for magic, kind in _SHOWN.items() if head.startswith(magic)), None)
-    if kind is None and head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         kind = "image/webp"
+    if head[4:8] == b"ftyp" and head[8:12] not in _PICTURES:
+        kind = "video/mp4"
     if kind is None:
         raise HTTPException(404, "browsers do not show this kind of file: take its overlay")
     return FileResponse(file.path, media_type=kind, headers={"Content-Security-Policy": "sandbox"})

@@ -1,5 +1,7 @@
 // The page of the service: sends files, follows a scan, shows what was found. Everything it knows comes from /v1.
 
+import { clock, timeline } from "./timeline.js";
+
 const $ = (id) => document.getElementById(id);
 const VERDICTS = { fake: [213, 60, 0], inconclusive: [230, 159, 0], real: [0, 114, 178] };
 const MAP_SIDE = 2048; // longer side of a drawn map, px: a browser's canvas need not be as large as the photograph
@@ -227,6 +229,20 @@ async function listEarlier() {
 
 const viewer = { size: [1, 1], zoom: 0, urls: [] }; // zoom 0: as large as fits
 
+const jump = (time) => {
+  const video = $("marked").querySelector("video");
+  if (!video) return;
+  video.currentTime = time;
+  video.scrollIntoView({ block: "nearest" });
+};
+
+const moment = (span) => {
+  const button = line("button", `${clock(span.start_s)} – ${clock(span.end_s)}`);
+  button.type = "button";
+  button.addEventListener("click", () => jump(span.start_s));
+  return button;
+};
+
 const view = async (file) => {
   viewer.urls.splice(0).forEach(URL.revokeObjectURL);
   const report = file.report;
@@ -241,12 +257,15 @@ const view = async (file) => {
   $("tracks").hidden = report.kind !== "video" || !report.tracks.length;
   $("tracks").tBodies[0].replaceChildren(...report.tracks.map((track, index) => {
     const row = document.createElement("tr");
-    const span = (one) => `${one.start_s.toFixed(1)} – ${one.end_s.toFixed(1)}`;
+    const forged = document.createElement("td");
+    forged.append(...(track.spans.length ? track.spans.map(moment) : ["–"]));
     row.append(line("th", String(index + 1)), line("td", file.track_words[index], `word ${track.verdict || ""}`),
-      line("td", track.score === null ? "–" : track.score.toFixed(3)), line("td", span(track)),
-      line("td", track.spans.map(span).join(", ") || "–"));
+      line("td", track.score === null ? "–" : track.score.toFixed(3)),
+      line("td", `${clock(track.start_s)} – ${clock(track.end_s)}`), forged);
     return row;
   }));
+  $("timelines").replaceChildren(...report.tracks.flatMap((track, index) =>
+    track.score === null ? [] : [timeline(report, index, jump)]));
   $("hash").textContent = report.sha256 ? `SHA-256 ${report.sha256}` : "";
   $("faces").hidden = report.kind === "video" || !report.faces.length;
   $("faces").tBodies[0].replaceChildren(...report.faces.map((face, index) => {
@@ -257,9 +276,16 @@ const view = async (file) => {
   }));
   for (const id of ["plain", "marked"]) $(id).replaceChildren();
   $("stages").hidden = true;
+  $("tools").hidden = report.kind === "video";
   $("viewer").showModal();
   let url = await picture(`${address(file)}/photograph`).catch(() => null);
   const whole = url !== null;
+  if (whole && report.kind === "video") {
+    viewer.urls.push(url);
+    $("marked").append(Object.assign(document.createElement("video"), { src: url, controls: true, muted: true }));
+    $("stages").hidden = false;
+    return;
+  }
   if (!whole && file.has_overlay) url = await picture(`${address(file)}/overlay`);
   if (url === null) return;
   viewer.urls.push(url);
