@@ -28,8 +28,8 @@ from facewitness.metrics.detection import auc
 from facewitness.reporting import report
 from facewitness.reporting.markdown import table
 from facewitness.scanning import evidence
-from facewitness.scanning.image import run
 from facewitness.scanning.files import RESULTS_NAME
+from facewitness.scanning.image import run
 from facewitness.scanning.pipeline import scan_paths
 from facewitness.scanning.video import FRAMES, VideoTask, chunks
 from facewitness.types import Report, Sample
