@@ -135,7 +135,7 @@ results-ablation: $(RESULTS)/manifest.parquet $(PREVIOUS)/card.json ## small det
 	$(BIN)/facewitness experiment run experiments/ablation $(ARGS)
 	$(BIN)/facewitness experiment report experiments/ablation --report docs/results/ablation.md
 
-results-treatments: $(RESULTS)/manifest.parquet ## verdicts of the default detector under filters, messengers, screenshots and the like (an hour of one core; resumes)
+results-treatments: $(RESULTS)/manifest.parquet ## verdicts of the default detector under filters, messengers, screenshots and the like (hours of one core; resumes)
 	$(BIN)/facewitness evaluate treatments $(RESULTS)/manifest.parquet --out $(RESULTS)/treatments --report docs/results/treatments.md $(foreach m,faceswap selfblend stylegan2,--method $(m)) --limit 400 $(ARGS)
 
 YUNET ?= $(wildcard ../shared/reference/yunet/face_detection_yunet_2023mar.onnx)
