@@ -96,9 +96,9 @@ ship: $(VENV)/.dev-installed $(GENERATORS_AT_HAND) ## put the members that were 
 	$(BIN)/facewitness fuse $(foreach m,blend trace portrait,$(m)=out/members/$(m)) --data $(VALIDATION)/manifest.parquet --name default --out $(SHIPPED)
 
 CLIPS := out/video/clips
-ship-video: $(VENV)/.dev-installed ## learn the thresholds for videos on real clips and put them into the card of the default detector (ten minutes; resumes): after `make ship`
+ship-video: $(VENV)/.dev-installed ## learn the thresholds for videos on real clips and put them into the card of the default detector (twenty minutes; resumes): after `make ship`
 	$(BIN)/facewitness forge video $(FACES) --out $(CLIPS) --real --split val --limit 640 --seconds 2 $(foreach n,18 23 28 35 40,--crf $(n))
-	$(BIN)/facewitness calibrate-video $(SHIPPED) $(CLIPS) talking_real=$(WILD)/video/real/train --out out/video/calibration --frames 9
+	$(BIN)/facewitness calibrate-video $(SHIPPED) $(CLIPS) talking_real=$(WILD)/video/real/train --out out/video/calibration
 
 RECONSTRUCT := nearest-4 nearest-8 bilinear-4 transposed-4 transposed-8 fir-4 fir-8
 PACK ?= out/pack
