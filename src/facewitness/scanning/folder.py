@@ -1,7 +1,6 @@
 """What a scan leaves in its folder beside the pictures: results, report and table, and for a case its PDF."""
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,16 +37,12 @@ def write(
         repeated: second mentions of a file.
         as_case: also write ``case.pdf`` and ``case.json``.
     """
-    statuses, verdicts = Counter[str](), Counter[str]()
     written = report.ScanReport(out / OVERLAYS_NAME)
     with storage.atomic_write(out / RESULTS_NAME) as part, part.open("w", encoding="utf-8") as lines:
         for item, pictures in entries:
             lines.write(json.dumps(item, ensure_ascii=False) + "\n")
-            statuses[item["status"]] += 1
-            verdicts.update([item["verdict"]] if item["verdict"] is not None else [])
             written.add(item, pictures)
-    missing = max(0, expected - statuses.total())
-    counts = report.Counts(dict(statuses), dict(verdicts), passed_over, repeated, missing)
+    counts = written.counts(expected=expected, passed_over=passed_over, repeated=repeated)
     storage.write_text(out / REPORT_NAME, written.html(counts, card, command))
     table.write(out / RESULTS_NAME, out / table.NAME)
     if as_case:

@@ -7,6 +7,7 @@ files there are, it stays a file that opens: the most suspicious are shown, the 
 import base64
 import heapq
 import shlex
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -51,16 +52,25 @@ class ScanReport:
     _order: "count[int]" = field(default_factory=count)
     _shown: list[tuple[float, int, Mapping[str, Any], Mapping[str, Any]]] = field(default_factory=list)
     listed: list[Mapping[str, Any]] = field(default_factory=list)
+    _statuses: Counter[str] = field(default_factory=Counter)
+    _verdicts: Counter[str] = field(default_factory=Counter)
     date: datetime = field(default_factory=lambda: datetime.now().astimezone())
 
     def add(self, entry: Mapping[str, Any], pictures: Mapping[str, Any]) -> None:
         """Take in one file: its object of ``results.jsonl`` and what ``overlay.write`` gave for it."""
+        self._statuses[entry["status"]] += 1
+        self._verdicts.update([entry["verdict"]] if entry["verdict"] is not None else [])
         if entry["score"] is None:
             if len(self.listed) < LISTED:
                 self.listed.append(entry)
             return
         item = (float(entry["score"]), -next(self._order), entry, pictures)
         (heapq.heappush if len(self._shown) < SHOWN else heapq.heappushpop)(self._shown, item)
+
+    def counts(self, *, expected: int = 0, passed_over: int = 0, repeated: int = 0) -> Counts:
+        """Return the counts of what was taken in; those of ``expected`` files that were not are missing."""
+        missing = max(0, expected - self._statuses.total())
+        return Counts(dict(self._statuses), dict(self._verdicts), passed_over, repeated, missing)
 
     def ranked(self) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
         """Return the scored files that are shown, the most suspicious first, each with its pictures."""

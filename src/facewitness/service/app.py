@@ -230,18 +230,12 @@ def get_case(request: Request, scan: ScanId) -> FileResponse:
     Unpacked, it passes `facewitness case verify`.
     """
     _scan(request, scan)
-    archive = _runner(request).made / f"{secrets.token_hex(8)}.zip"
-    name = f"facewitness-{scan}.zip"
     try:
-        _runner(request).case(_jobs(request).files(scan), archive)
-    except BaseException as error:
-        archive.unlink(missing_ok=True)
-        if isinstance(error, FileNotFoundError):
-            raise HTTPException(404, "the scan was deleted meanwhile") from error
-        raise
-    return FileResponse(
-        archive, media_type="application/zip", filename=name, background=BackgroundTask(archive.unlink, True)
-    )
+        archive = _runner(request).case(_jobs(request).files(scan))
+    except FileNotFoundError as error:
+        raise HTTPException(404, "the scan was deleted meanwhile") from error
+    name, remove = f"facewitness-{scan}.zip", BackgroundTask(archive.unlink)
+    return FileResponse(archive, media_type="application/zip", filename=name, background=remove)
 
 
 @router.get("/scans/{scan}/files/{number}/overlay", response_class=FileResponse)

@@ -6,9 +6,8 @@ import shutil
 import tempfile
 import threading
 import time
-import zipfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,14 @@ from facewitness import __version__
 from facewitness.detectors.base import Detector
 from facewitness.media import faces
 from facewitness.scanning import checksums, folder, pipeline
-from facewitness.scanning.files import OVERLAYS_NAME, REPORT_NAME, STORE_NAME, File
+from facewitness.scanning.files import OVERLAYS_NAME, STORE_NAME, File
+from facewitness.scanning.report import ScanReport
 from facewitness.scanning.store import Store
 from facewitness.service.jobs import Jobs, ScanFile
 from facewitness.service.settings import Settings
 from facewitness.types import FacewitnessError
 
+_COMMAND = ("facewitness", "serve")  # as reports have it
 SWEEP_S = 600.0
 """Seconds between two looks for scans that have been kept long enough."""
 
@@ -84,35 +85,30 @@ class Runner:
 
     def report(self, scanned: Sequence[ScanFile]) -> str:
         """Return the HTML report of some files, those that were not scanned yet counted as missing."""
-        with self._folder(scanned, as_case=False) as made:
-            return (made / REPORT_NAME).read_text(encoding="utf-8")
+        written = ScanReport(self.overlays)
+        for file, entry in _entries(scanned):
+            written.add(entry, file.pictures)
+        return written.html(written.counts(expected=len(scanned)), self.detector.card, _COMMAND)
 
-    def case(self, scanned: Sequence[ScanFile], out: Path) -> None:
-        """Write the case of some files as a ZIP file, which unpacked is what ``facewitness scan --case`` leaves."""
-        with self._folder(scanned, as_case=True) as made, zipfile.ZipFile(out, "w") as archive:
-            checksums.write(made)
-            for path in sorted(made.rglob("*")):
-                archive.write(path, path.relative_to(made))
+    def case(self, scanned: Sequence[ScanFile]) -> Path:
+        """Write the case of some files as a ZIP file, which unpacked is what ``facewitness scan --case`` leaves.
 
-    @contextmanager
-    def _folder(self, scanned: Sequence[ScanFile], *, as_case: bool) -> Iterator[Path]:
-        """What a scan of these files would leave in a folder, for as long as it is wanted."""
-        done = [(file, file.entry) for file in scanned if file.entry is not None]
+        Whoever asked removes it; a service removes what is left when it starts.
+
+        Raises:
+            FileNotFoundError: one of the files was deleted meanwhile.
+        """
         with tempfile.TemporaryDirectory(dir=self.made) as name:
             made = Path(name)
             (made / OVERLAYS_NAME).mkdir()
+            done = list(_entries(scanned))
             for file, _ in done:
                 for picture in folder.picture_names(file.pictures) if file.pictures else ():
-                    with suppress(FileNotFoundError):  # deleted meanwhile
-                        os.link(self.overlays / picture, made / OVERLAYS_NAME / picture)
-            entries = (
-                ({**entry, "path": file.name}, {**file.pictures, "bytes": file.path.stat().st_size})
-                for file, entry in done
-            )
-            folder.write(
-                made, entries, self.detector.card, ["facewitness", "serve"], expected=len(scanned), as_case=as_case
-            )
-            yield made
+                    os.link(self.overlays / picture, made / OVERLAYS_NAME / picture)
+            entries = ((entry, {**file.pictures, "bytes": file.path.stat().st_size}) for file, entry in done)
+            folder.write(made, entries, self.detector.card, _COMMAND, expected=len(scanned), as_case=True)
+            checksums.write(made)
+            return Path(shutil.make_archive(name, "zip", made))
 
     def _run(self) -> None:
         try:
@@ -147,3 +143,10 @@ class Runner:
         names = folder.picture_names(pictures) if isinstance(pictures, dict) else ()
         for name in names:
             (self.overlays / name).unlink(missing_ok=True)
+
+
+def _entries(scanned: Sequence[ScanFile]) -> Iterator[tuple[ScanFile, Mapping[str, Any]]]:
+    """The files that were scanned, and their reports under the names that users gave them."""
+    for file in scanned:
+        if file.entry is not None:
+            yield file, {**file.entry, "path": file.name}
