@@ -18,6 +18,7 @@ from facewitness.service.app import create_app
 from facewitness.service.settings import Limits, Settings
 
 TOKEN = "a-token-of-sixteen-or-more"
+SCRIPT = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 
 
 @dataclass
@@ -88,3 +89,18 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     Image.fromarray(astronaut()).save(folder / "face.jpg", quality=90)
     (folder / "text.jpg").write_text("no picture")
     return {**files, "jpeg": folder / "face.jpg", "text": folder / "text.jpg"}
+
+
+@pytest.fixture
+def scripted(tmp_path: Path) -> Path:
+    """A photograph with a script in its name and in what it says of itself."""
+    from PIL import Image, PngImagePlugin
+
+    from tests.fakes import astronaut
+
+    said = PngImagePlugin.PngInfo()
+    for key in ("parameters", "Software", "Comment", "XML:com.adobe.xmp"):
+        said.add_itxt(key, f"{SCRIPT}\nSteps: 20, Sampler: {SCRIPT}, Seed: 1")
+    file = tmp_path / "<img src=x onerror=alert(3)>.png"
+    Image.fromarray(astronaut()).save(file, pnginfo=said)
+    return file

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.scanning import films
-from tests.service.conftest import TOKEN, Service
+from tests.service.conftest import SCRIPT, TOKEN, Service
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [
@@ -148,3 +148,23 @@ def test_a_video_is_played_from_where_its_timeline_is_pressed(page: Any, tmp_pat
     assert page.evaluate("document.querySelector('#viewer video').currentTime") == pytest.approx(1.5, abs=0.2)
     assert page.locator("#tracks tbody tr").count() == page.locator("#timelines svg").count()
     assert not page.locator("#tools").is_visible()
+
+
+def test_scripts_in_names_and_metadata_are_text(browser: Any, service: Service, scripted: Path) -> None:
+    page = browser.new_page()
+    alarms: list[str] = []
+    page.on("dialog", lambda dialog: alarms.append(dialog.message))
+    page.on("pageerror", lambda error: alarms.append(str(error)))
+    page.goto(service.address)
+    page.set_input_files("#files", str(scripted))
+    page.locator("#state", has_text="Done").wait_for(timeout=60_000)
+    page.locator("#results button").click()
+    page.locator("#boxes").wait_for(state="attached")
+    assert page.locator("#viewer-title").inner_text() == scripted.name
+    assert SCRIPT.split("<script>", maxsplit=1)[0] in page.locator("#viewer").text_content()
+    assert page.locator("#viewer img[onerror], #results img[onerror], #viewer script").count() == 0
+    with page.expect_download():
+        page.keyboard.press("Escape")
+        page.locator("#report").click()
+    assert not alarms
+    page.close()
