@@ -65,9 +65,6 @@ def parity(first: Detector, second: Detector, size: int, count: int = 5) -> floa
     return float(max(gaps))
 
 
-_LARGE_BYTES = 1024
-
-
 def write_onnx(
     module: torch.nn.Module, example: torch.Tensor, path: Path, given: str, made: list[str], **options: Any
 ) -> None:
@@ -88,14 +85,14 @@ def write_onnx(
 
 
 def store_half(path: Path, out: Path) -> Path:
-    """Write an ONNX file again with its large weights in half precision, which are widened when it is loaded."""
+    """Write an ONNX file again, its weights of 1 kB and more in half precision; they are widened as it is loaded."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
     model = onnx.load(str(path))
     graph = model.graph
     for tensor in list(graph.initializer):
-        if tensor.data_type != TensorProto.FLOAT or len(tensor.raw_data) < _LARGE_BYTES:
+        if tensor.data_type != TensorProto.FLOAT or len(tensor.raw_data) < 1024:
             continue
         narrow = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), f"{tensor.name}.half")
         graph.initializer.remove(tensor)

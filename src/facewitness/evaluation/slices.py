@@ -85,12 +85,12 @@ def slices(scores: pl.DataFrame) -> Iterator[Slice]:
         for dataset in datasets:
             chosen = scores.filter(real | (pl.col("method") == method), dataset=dataset)
             yield Slice("method_dataset", method, dataset, chosen)
-    said = scores.filter(real).select("attributes", "path", "person").explode("attributes").drop_nulls()
-    for (attribute,), of in said.sort("attributes").group_by("attributes", maintain_order=True):
-        if of.height >= LEAST_SAID:
-            people = pl.col("person").is_in(of["person"].to_list())
-            chosen = scores.filter((real & pl.col("path").is_in(of["path"].to_list())) | (fake & people))
-            yield Slice("attribute", None, None, chosen, attribute=str(attribute))
+    for attribute in scores.filter(real)["attributes"].explode().drop_nulls().unique().sort().to_list():
+        said = real & pl.col("attributes").list.contains(attribute)
+        people = scores.filter(said)["person"].to_list()
+        if len(people) >= LEAST_SAID:
+            chosen = scores.filter(said | (fake & pl.col("person").is_in(people)))
+            yield Slice("attribute", None, None, chosen, attribute=attribute)
 
 
 def comparable_reals(scores: pl.DataFrame, sources: Sequence[str], fakes: int) -> pl.Expr:

@@ -75,8 +75,7 @@ def test_both_of_a_pair_are_degraded_alike_and_pairs_are_not(astronaut: np.ndarr
     section = NOTHING.model_copy(update={step: 2.0 if step == "jpeg" else 1.0})
     made, _ = augmented(crops, regions, section, torch.Generator().manual_seed(2))
     assert torch.equal(made[:, 0], made[:, 1])
-    upright = [one[0] if torch.equal(one, one) else one for one in made]
-    assert len({bytes(one.numpy().tobytes()) for one in upright}) > 3
+    assert len({one.numpy().tobytes() for one in made}) > 3  # mirrored alone there would be two
     assert (made.float() - crops.float()).abs().mean() > 0.3
 
 

@@ -237,6 +237,7 @@ def _publish(task: Task, settings: GeneratorRecipe, generator: Generator, datase
     half = store_half(path, out / "half.onnx")
     if gap(half) <= TOLERANCE:  # what is quantised inside may need all digits
         half.replace(path)
+    half.unlink(missing_ok=True)
     if (apart := gap(path)) > TOLERANCE:
         raise FacewitnessError(f"{path}: onnxruntime and torch differ by {apart:.2g}, more than {TOLERANCE}: not used")
     card = {
