@@ -11,7 +11,7 @@ DEAL := --dist loadfile --no-loadscope-reorder# a file to one process, so that i
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test test-fast check format-check format lint types layers docs bench bench-maps bench-search bench-study bench-zoo light ship ship-video results results-video results-ablation results-treatments results-faces benchmark-set zoo gpu-pack gpu-train clean
+.PHONY: help demo serve test test-fast check format-check format lint types layers docs bench bench-maps bench-search bench-service bench-study bench-zoo light ship ship-video results results-video results-ablation results-treatments results-faces benchmark-set zoo gpu-pack gpu-train clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -64,6 +64,9 @@ bench-search: $(VENV)/.dev-installed ## a step of ADD's search, softmax against 
 bench-study: $(VENV)/.dev-installed ## causal effects of neurons, closed form against running the net (a minute)
 	$(BIN)/python benchmarks/causal_effects.py $(ARGS)
 
+bench-service: $(VENV)/.dev-installed ## the service under 50 clients for ten minutes, against a scan of the same photographs (twenty minutes): ARGS=FOLDER
+	$(BIN)/python benchmarks/service_load.py $(ARGS)
+
 bench-zoo: $(VENV)/.dev-installed ## every detector of the zoo in our runtime against plain eager torch (minutes)
 	$(BIN)/python benchmarks/zoo_throughput.py $(ARGS)
 
@@ -94,6 +97,7 @@ ship: $(VENV)/.dev-installed $(GENERATORS_AT_HAND) ## put the members that were 
 	$(BIN)/facewitness forge $(FACES) --out $(VALIDATION)/set --split val --seed 3 $(foreach m,faceswap inpaint-diffusion selfblend reconstruct-fir-4,--method $(m))
 	$(BIN)/facewitness data merge $(VALIDATION)/set $(WILD) --out $(VALIDATION)/manifest.parquet
 	$(BIN)/facewitness fuse $(foreach m,blend trace portrait,$(m)=out/members/$(m)) --data $(VALIDATION)/manifest.parquet --name default --out $(SHIPPED)
+	rm $(SHIPPED)/validation_scores.npz
 
 CLIPS := out/video/clips
 ship-video: $(VENV)/.dev-installed ## learn the thresholds for videos on real clips and put them into the card of the default detector (twenty minutes; resumes): after `make ship`

@@ -100,12 +100,8 @@ def main() -> int:
 def _press(
     address: str, pid: int, photographs: list[Path], options: argparse.Namespace
 ) -> tuple[Load, tuple[float, float], float]:
-    while True:
-        try:
-            if httpx.get(f"{address}/healthz").status_code == 200:
-                break
-        except httpx.TransportError:
-            time.sleep(0.2)
+    with httpx.Client(transport=httpx.HTTPTransport(retries=8)) as client:  # its pauses add up to a minute
+        client.get(f"{address}/healthz").raise_for_status()
     began = time.monotonic()
     load = Load(address, photographs, options.uploads, began + 60 * options.minutes)
     each = max(1, options.uploads // options.clients)
